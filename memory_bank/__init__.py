@@ -1,0 +1,1 @@
+"""Scene graph, episodic memory, stores, recall, and the memory process."""

@@ -1,0 +1,54 @@
+"""What every detector gives the memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from embodied.arrays import DepthMetres, Image, Mask, Transform
+from embodied.messages import Intrinsics
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One thing in one image. There is no identity across frames: finding it is the memory's work."""
+
+    mask: Mask
+    label: str
+    """What the detector calls it; empty from a detector that knows no classes."""
+    score: float
+    """0 to 1."""
+    touches_border: bool = False
+    """The mask reaches the edge of the image: the thing goes on outside."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One camera's part of an observation, decoded: what a detector works on."""
+
+    session: str
+    seq: int
+    stamp_ns: int
+    rgb: Image
+    depth_m: DepthMetres
+    """float32, 0 where invalid."""
+    intrinsics: Intrinsics
+    T_world_camera: Transform
+    segments: object = None
+    """uint16 (height, width) or None, see ``messages.CameraFrame``."""
+    segment_labels: tuple[str, ...] = ()
+
+
+class Perception(Protocol):
+    """A detector. Built once, called for each frame in order."""
+
+    name: str
+
+    def detect(self, view: View) -> list[Detection]:
+        """Return what is in the view.
+
+        Raises:
+            PerceptionError: The view lacks what this detector needs (masks, a model file). The memory then answers
+                with a warning; it never serves an empty list as if nothing were there.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""What moves the robot: navigation today, learned policies on the same wires tomorrow."""

@@ -1,0 +1,1 @@
+"""Houses, simulators behind one protocol, tasks with ground truth, and the bridge process."""
