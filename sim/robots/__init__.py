@@ -1,0 +1,1 @@
+"""Robots that are not simulated here: recordings today, hardware on the same protocol."""

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embodied.errors import SceneError
+from embodied.geometry import camera_mount, planar_pose
+from sim.robots.folder import FolderConfig, FolderRobot
+
+TILT = np.array([[1, 0, 0, 0.3], [0, 0, -1, 1.0], [0, 1, 0, -2.0], [0, 0, 0, 1.0]])
+"""Takes our upright world to a recording's world whose y axis points down … and whose origin is anywhere."""
+
+
+def write_recording(root: Path, n_frames: int = 3, *, focal_px: float = 500.0) -> Path:
+    """Write what a camera 1.2 m over an endless floor sees, looking 40 degrees down."""
+    (root / "frames").mkdir(parents=True)
+    np.savetxt(root / "camera-intrinsics.txt", [[focal_px, 0, 320], [0, focal_px, 240], [0, 0, 1]])
+    for index in range(n_frames):
+        T_world_camera = planar_pose(0.1 * index, 0.0, 0.0) @ camera_mount(0.0, 0.0, 1.2, 0.7)
+        v = (np.arange(480) - 240)[:, None] / focal_px * np.ones((1, 640))
+        drop = T_world_camera[2, 2] + v * T_world_camera[2, 1]
+        depth = np.where(drop < -0.1, 1.2 / np.maximum(-drop, 0.1), 65.535)
+        name = root / "frames" / f"frame-{index:06d}"
+        Image.fromarray((depth * 1000).astype(np.uint16)).save(f"{name}.depth.png")
+        Image.fromarray(np.full((480, 640, 3), 10 * index, dtype=np.uint8)).save(f"{name}.color.jpg")
+        np.savetxt(f"{name}.pose.txt", np.linalg.inv(TILT) @ T_world_camera)
+    return root
+
+
+def open_robot(root: Path) -> FolderRobot:
+    robot = FolderRobot(FolderConfig(data=str(root), up="+y", rate_hz=10.0))
+    robot.connect()
+    return robot
+
+
+def test_the_world_is_put_upright_with_the_floor_at_zero(tmp_path: Path) -> None:
+    robot = open_robot(write_recording(tmp_path))
+    for index, frame in enumerate(robot.frames()):
+        assert frame.T_world_camera[2, 3] == pytest.approx(1.2, abs=0.02)
+        np.testing.assert_allclose(frame.T_world_camera[2, :3], camera_mount(0, 0, 0, 0.7)[2, :3], atol=0.02)
+        assert frame.stamp_ns - robot.config.start_ns == index * 100_000_000
+    assert index == 2
+
+
+def test_invalid_depth_becomes_zero(tmp_path: Path) -> None:
+    frame = next(open_robot(write_recording(tmp_path)).frames())
+    assert frame.depth.dtype == np.uint16
+    assert frame.depth.max() < 65535
+
+
+def test_a_kinects_colour_is_moved_onto_its_depth(tmp_path: Path) -> None:
+    root = write_recording(tmp_path, focal_px=585.0)
+    ramp = np.repeat((np.arange(640) // 4).astype(np.uint8)[None, :, None], 480, axis=0).repeat(3, axis=2)
+    Image.fromarray(ramp).save(root / "frames" / "frame-000000.color.jpg", quality=100)
+    robot = open_robot(root)
+    frame = next(robot.frames())
+    row, column = 400, 320
+    z_m = frame.depth[row, column] / 1000
+    expected = (320 - 0.025 * 525 / z_m) / 4
+    assert frame.rgb[row, column, 0] == pytest.approx(expected, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        ("frames/frame-000001.pose.txt", "pose"),
+        ("frames/frame-000001.depth.png", "depth"),
+        ("camera-intrinsics.txt", "intrinsics"),
+    ],
+)
+def test_a_missing_or_broken_file_is_named(tmp_path: Path, spoil: str, text: str) -> None:
+    root = write_recording(tmp_path)
+    (root / spoil).write_text("1 2 nan")
+    with pytest.raises(SceneError, match=text):
+        list(open_robot(root).frames())
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SceneError, match=r"color\.jpg"):
+        open_robot(tmp_path)
