@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 NANOSECONDS = 1_000_000_000
 
 
+@runtime_checkable
 class Clock(Protocol):
     """A source of instants."""
 

@@ -13,11 +13,12 @@ from typing import Type, TypeVar
 import msgspec
 
 from embodied.errors import ConfigurationError
+from embodied.structure import Structure
 
 ConfigT = TypeVar("ConfigT", bound="Config")
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(Structure, forbid_unknown_fields=True):
     """Base of every settings structure. Fields are documented by the string below each, which ``--help`` shows."""
 
 

@@ -13,6 +13,8 @@ from typing import Dict, Literal, Optional, Tuple, Union
 import msgspec
 import numpy as np
 
+from embodied.structure import Structure
+
 PROTOCOL_VERSION = 1
 
 Point = Tuple[float, float, float]
@@ -22,7 +24,7 @@ QuestionKind = Literal["where", "what", "when", "changes", "count"]
 Moment = Literal["last_seen", "first_seen", "moved"]
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+class Message(Structure, tag_field="type"):
     """Base of all that is sent."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from embodied.arrays import DepthMetres, Image, Mask, Transform
 from embodied.messages import Intrinsics
@@ -39,6 +39,7 @@ class View:
     segment_labels: tuple[str, ...] = ()
 
 
+@runtime_checkable
 class Perception(Protocol):
     """A detector. Built once, called for each frame in order."""
 

@@ -1,0 +1,5 @@
+"""The ``embodied`` command."""
+
+from embodied.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,43 @@
+"""Reads the command line, runs the command, and turns an error of the world into one clear line.
+
+Exit codes: 0 done, 1 an error, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Optional, Sequence
+
+import embodied
+from embodied.cli import ask, doctor, keys, logs
+from embodied.cli.output import note, prepare
+from embodied.errors import EmbodiedError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    parser = argparse.ArgumentParser(prog="embodied", description="A memory for robots. Times are UTC, lengths metres.")
+    parser.add_argument("--version", action="version", version=f"embodied-memory {embodied.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for module in (ask, logs, keys, doctor):
+        module.add_commands(commands)
+    return parser
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the command that ``arguments``, by default the program's own, ask for; return the exit code."""
+    prepare()
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return parsed.run(parsed) or 0
+    except (EmbodiedError, ValueError) as error:
+        note(f"embodied: {type(error).__name__}: {error}")
+        return 1
+    except BrokenPipeError:
+        # The reader, such as head, has seen enough. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,151 @@
+"""Commands that ask a memory: recall, objects, history, rooms, sessions, changes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import Any, List, Optional
+
+from embodied.cli import text
+from embodied.cli.output import note, say, say_json
+from embodied.client import Memory
+from embodied.errors import ConfigurationError, StoreError
+from embodied.messages import Answer
+from embodied.security import Security
+
+MEMORY_VARIABLE = "EMBODIED_MEMORY"
+_DEFAULT_PATTERN = "runs/*/memory.db"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def add_commands(commands: Any) -> None:
+    """Add the parsers of these commands."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--memory",
+        metavar="PATH_OR_ADDRESS",
+        help=f"memory file, or address of a running memory; by default ${MEMORY_VARIABLE}, else the newest "
+        f"{_DEFAULT_PATTERN}",
+    )
+    common.add_argument("--json", action="store_true", help="print JSON, for programs")
+    common.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds to wait for a running memory")
+    common.add_argument("--keys", metavar="DIR", help="directory of keys, for an address on another machine")
+    common.add_argument("--key-name", default="", metavar="NAME", help="whose key of that directory to use")
+
+    def add(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = commands.add_parser(name, parents=[common], help=summary, description=summary)
+        parser.set_defaults(run=run)
+        return parser
+
+    parser = add("recall", recall, "Ask where, what, when, how many, or what changed.")
+    parser.add_argument("question", nargs="+", help='in English: "where is the red mug?"')
+    parser.add_argument("--save-evidence", metavar="DIR", help="write the pictures the answer rests on as JPEG files")
+    parser = add("objects", objects, "List the objects that the memory holds.")
+    parser.add_argument("--include-gone", action="store_true", help="also those that are gone")
+    parser = add("history", history, "Show where an object was, and when.")
+    parser.add_argument("object", metavar="OBJECT", help="its id, as recall and objects show it")
+    add("rooms", rooms, "List the rooms.")
+    add("sessions", sessions, "List the robot's runs that the memory knows.")
+    add("changes", changes, "List what was moved, removed or added.")
+
+
+def recall(arguments: argparse.Namespace) -> None:
+    """Ask a question."""
+    with _open(arguments) as memory:
+        answer = memory.recall(" ".join(arguments.question))
+        if arguments.json:
+            say_json(answer)
+        else:
+            say(text.answer_lines(answer, memory.sessions()))
+    if arguments.save_evidence is not None:
+        directory = Path(arguments.save_evidence)
+        paths = save_evidence(answer, directory)
+        note(f"{len(paths)} pictures written to {directory}" if paths else "the answer rests on no picture")
+
+
+def objects(arguments: argparse.Namespace) -> None:
+    """List objects."""
+    with _open(arguments) as memory:
+        found = memory.objects(include_gone=arguments.include_gone)
+        _show(arguments, found, lambda: text.object_lines(found, memory.sessions()), "the memory holds no objects")
+
+
+def history(arguments: argparse.Namespace) -> None:
+    """Show an object's track."""
+    with _open(arguments) as memory:
+        found = memory.history(arguments.object)
+        _show(arguments, found, lambda: text.history_lines(found), f"nothing is known of {arguments.object}")
+
+
+def rooms(arguments: argparse.Namespace) -> None:
+    """List rooms."""
+    with _open(arguments) as memory:
+        found = memory.rooms()
+        _show(arguments, found, lambda: text.room_lines(found), "the memory holds no rooms")
+
+
+def sessions(arguments: argparse.Namespace) -> None:
+    """List sessions."""
+    with _open(arguments) as memory:
+        found = memory.sessions()
+        _show(arguments, found, lambda: text.session_lines(found), "the memory holds no sessions")
+
+
+def changes(arguments: argparse.Namespace) -> None:
+    """List changes."""
+    with _open(arguments) as memory:
+        found = memory.changes()
+        _show(arguments, found, lambda: text.change_lines(found, memory.sessions()), "nothing is known to have changed")
+
+
+def save_evidence(answer: Answer, directory: Path) -> List[Path]:
+    """Write the pictures of an answer as ``OBJECT_SESSION_KEYFRAME.jpg``.
+
+    Raises:
+        StoreError: The directory cannot be written.
+    """
+    paths: List[Path] = []
+    try:
+        for evidence in answer.evidence:
+            if evidence.crop_jpeg:
+                directory.mkdir(parents=True, exist_ok=True)
+                name = _UNSAFE.sub("_", f"{evidence.object_id}_{evidence.session}_{evidence.keyframe}")
+                paths.append(directory / f"{name}.jpg")
+                paths[-1].write_bytes(evidence.crop_jpeg)
+    except OSError as error:
+        raise StoreError(f"cannot write pictures to {directory}: {error.strerror}") from error
+    return paths
+
+
+def default_memory() -> str:
+    """Return the memory that is meant when none is named, and say which on standard error.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    target: Optional[str] = os.environ.get(MEMORY_VARIABLE)
+    if target:
+        note(f"memory: {target} (from {MEMORY_VARIABLE})")
+        return target
+    files = sorted(Path().glob(_DEFAULT_PATTERN), key=lambda path: (path.stat().st_mtime_ns, str(path)))
+    if not files:
+        raise ConfigurationError(
+            f"no memory named: give --memory, or set {MEMORY_VARIABLE}; there is no {_DEFAULT_PATTERN} here"
+        )
+    note(f"memory: {files[-1]}")
+    return str(files[-1])
+
+
+def _open(arguments: argparse.Namespace) -> Memory:
+    security = Security(keys_directory=arguments.keys, name=arguments.key_name) if arguments.keys else None
+    target = arguments.memory or default_memory()
+    return Memory(target, timeout_s=arguments.timeout, security=security)
+
+
+def _show(arguments: argparse.Namespace, found: Any, lines: Any, nothing: str) -> None:
+    if arguments.json:
+        say_json(found)
+    else:
+        say(lines() if found else [nothing])

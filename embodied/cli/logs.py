@@ -1,0 +1,81 @@
+"""Commands on recorded sessions: log info, recover, export. The libraries they need are loaded when they run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from embodied.cli.output import say, say_json, table
+from embodied.cli.text import time_text
+
+
+def add_commands(commands: Any) -> None:
+    """Add the parsers of these commands."""
+    parser = commands.add_parser("log", help="Look into, mend and unpack recorded sessions.")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+
+    def add(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+        action: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
+        action.add_argument("file", metavar="FILE", help="an MCAP")
+        action.set_defaults(run=run)
+        return action
+
+    add("info", info, "Say what a log holds.").add_argument("--json", action="store_true", help="print JSON")
+    add("recover", recover, "Make a complete log of one that was cut off or damaged.").add_argument(
+        "--out", metavar="OUT", help="by default FILE with .recovered.mcap at its end"
+    )
+    add("export", export, "Write the frames of a log as JPEG, PNG and text files.").add_argument(
+        "--out", metavar="DIR", help="by default FILE without its ending"
+    )
+
+
+def info(arguments: argparse.Namespace) -> None:
+    """Show what is in a log."""
+    from embodied.recording import log_info
+
+    found = log_info(arguments.file)
+    if arguments.json:
+        say_json(found)
+        return
+    if found.damage:
+        state = found.damage
+    else:
+        state = "complete" if found.ended else "complete, but its session was cut off"
+    say(
+        [
+            f"{found.path}: {found.n_bytes / 1e6:.1f} MB, {state}",
+            f"session {found.session or 'unknown'} of robot {found.robot or 'unknown'}: {found.n_observations} "
+            f"observations, {found.duration_s:.1f} s from {time_text(found.start_ns)} UTC",
+            *(f"{key}: {value}" for key, value in sorted(found.metadata.items()) if key not in ("session", "robot")),
+            "",
+            *table(
+                ("topic", "schema", "messages", "MB"),
+                [(t.topic, t.schema, str(t.n_messages), f"{t.n_bytes / 1e6:.2f}") for t in found.topics],
+            ),
+        ]
+    )
+
+
+def recover(arguments: argparse.Namespace) -> None:
+    """Save what can be saved."""
+    from embodied.recording import recover as recover_log
+
+    source = Path(arguments.file)
+    found = recover_log(source, arguments.out or source.with_suffix(".recovered.mcap"))
+    lost = f", {found.n_damaged_chunks} damaged chunks left out" if found.n_damaged_chunks else ""
+    say(
+        [
+            f"{source}: {found.damage or 'nothing is wrong with it'}",
+            f"saved {found.n_observations} observations ({found.n_messages} messages, {found.duration_s:.1f} s){lost} "
+            f"to {found.out}",
+        ]
+    )
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Take a log apart."""
+    from embodied.recording import export_session
+
+    directory = Path(arguments.out) if arguments.out else Path(arguments.file).with_suffix("")
+    say([f"{export_session(arguments.file, directory)} observations written to {directory}"])

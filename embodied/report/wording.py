@@ -1,0 +1,69 @@
+"""How numbers, instants and states are written for a person."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Optional, Union
+
+from embodied.clock import NANOSECONDS
+from embodied.messages import Change
+
+
+def instant(stamp_ns: Optional[int]) -> str:
+    """Write an instant in UTC to the second; a dash for none."""
+    if stamp_ns is None:
+        return "–"
+    try:
+        moment = datetime.fromtimestamp(stamp_ns / NANOSECONDS, tz=timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return f"{stamp_ns} ns"
+    return f"{moment:%a} {moment.day} {moment:%b %Y, %H:%M:%S}"
+
+
+def clock_time(stamp_ns: int) -> str:
+    """Write the time of day in UTC."""
+    return instant(stamp_ns).rpartition(", ")[2]
+
+
+def duration(start_ns: int, end_ns: Optional[int]) -> str:
+    """Write a length of time in minutes and seconds."""
+    if end_ns is None:
+        return "cut off"
+    minutes, seconds = divmod(round((end_ns - start_ns) / NANOSECONDS), 60)
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
+def number(value: Union[float, str, None]) -> str:
+    """Write a figure with the digits that matter."""
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value
+    if value == int(value) if abs(value) < 1e15 else False:
+        return f"{int(value):,}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def share(value: float) -> str:
+    """Write a share of one in per cent."""
+    return f"{100.0 * value:.0f} %"
+
+
+def in_room(room: str) -> str:
+    """Write where, as the end of a sentence."""
+    return f"in the {room}" if room else "outside all rooms"
+
+
+def change_sentence(change: Change) -> str:
+    """Say what changed."""
+    name = change.label or "something"
+    if change.kind == "moved":
+        if change.from_room == change.to_room:
+            return f"The {name} was moved within the {change.to_room}." if change.to_room else f"The {name} was moved."
+        start, end = (f"the {room}" if room else "somewhere else" for room in (change.from_room, change.to_room))
+        return f"The {name} was moved from {start} to {end}."
+    if change.kind == "removed":
+        return f"The {name} that was {in_room(change.from_room)} is gone."
+    return f"There is a new {name} {in_room(change.to_room)}."

@@ -1,0 +1,325 @@
+"""A robot remembers a house: two simulated days, questions about them, and a report.
+
+    python launch/sim_episode.py --seed 0 --out runs/demo
+
+Four processes do the work and meet over ZeroMQ: the bridge (house, robot and sensors), the memory, the recorder and the
+policy. This script starts them, tells the policy what to do, asks the memory through the public client, and judges the
+answers by the simulator's truth, which only the bridge and this script can read.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Dict, List, Literal, Tuple
+
+import msgspec
+import tyro
+
+from embodied import Memory
+from embodied.clock import NANOSECONDS
+from embodied.config import Config, git_hash, save_config
+from embodied.errors import ConfigurationError, EmbodiedError, ProcessError
+from embodied.messages import GetTask, Point, RunTask, TaskResponse, TaskStatus
+from embodied.process import ProcessConfig
+from embodied.progress import Progress
+from embodied.recording.server import RecorderConfig
+from embodied.supervisor import ProcessSpec, Supervisor
+from embodied.transport import RpcClient, socket_address
+from memory_bank.server import MemoryConfig
+from policies.server import PolicyConfig
+from sim.collision import navigable_grid
+from sim.episode import (
+    Drive,
+    EpisodeSummary,
+    GoalResult,
+    QuestionResult,
+    ask,
+    choose_goals,
+    judge_drive,
+    score_goals,
+    score_questions,
+)
+from sim.habitat_dataset import read_dataset, write_dataset
+from sim.houses import change_overnight, generate_house
+from sim.judge import score_changes, score_objects
+from sim.operator_messages import (
+    ChangeHouse,
+    EndSession,
+    GetOperatorStatus,
+    OperatorRequest,
+    OperatorResponse,
+    OperatorStatus,
+    StartSession,
+)
+from sim.questions import make_questions
+from sim.server import BridgeConfig
+from sim.truth import TruthSession, read_truth
+
+FIRST_MORNING_NS = 1_767_603_600 * NANOSECONDS
+"""2026-01-05 09:00 UTC."""
+DAY_NS = 86_400 * NANOSECONDS
+EVENING_NS = FIRST_MORNING_NS + DAY_NS + 8 * 3_600 * NANOSECONDS
+POLL_S = 0.05
+
+
+class SimEpisode(Config):
+    """Two days in a simulated house."""
+
+    simulator: Literal["houses"] = "houses"
+    """Which simulator the bridge runs."""
+    seed: int = 0
+    """Draws the house, the noise, what changes overnight, and the questions."""
+    out: str = "runs/episode"
+    """Where everything goes; must not exist yet, or be an earlier run, which is replaced."""
+    n_rooms: int = 5
+    """Rooms of the house, 4 or more."""
+    image_px: int = 256
+    """Width and height of the camera's image."""
+    dropout: float = 0.0
+    """Share of things in view that the simulated detector overlooks."""
+    label_noise: float = 0.0
+    """Share of things in view that it calls something else."""
+    max_steps: int = 700
+    """Steps of the robot a day."""
+    n_goals: int = 2
+    """Answers that the robot drives to."""
+    report: bool = True
+    """Whether to write report.html."""
+
+
+class Group:
+    """The running processes, and the two that this script talks to beside the memory."""
+
+    def __init__(self, settings: SimEpisode, run: Path, dataset: Path, progress: Progress) -> None:
+        self.run = run
+        self.progress = progress
+        names = ("pipe", "latest", "actions", "operator", "memory", "tasks")
+        self.addresses = {name: socket_address(run / "sockets", name) for name in names}
+        self.supervisor = Supervisor(
+            process_specs(settings, run, dataset, self.addresses), run, halt_over(self.addresses["actions"])
+        )
+        self._operator = RpcClient(self.addresses["operator"], OperatorResponse, timeout_s=30.0)
+        self._tasks = RpcClient(self.addresses["tasks"], TaskResponse, timeout_s=5.0)
+
+    def close(self) -> None:
+        """Close our sockets and end all processes."""
+        self._operator.close()
+        self._tasks.close()
+        self.supervisor.stop(timeout_s=10.0)
+
+    def operate(self, request: OperatorRequest) -> OperatorResponse:
+        """Tell the bridge what the one who runs the episode wants."""
+        return self._call(self._operator, request)
+
+    def run_task(self, request: RunTask, headline: str) -> Tuple[TaskStatus, float]:
+        """Have the policy do something to its end; return its last status and the seconds that it took."""
+        started_s = time.perf_counter()
+        status: TaskStatus = self._call(self._tasks, request)
+        while status.state == "running":
+            time.sleep(POLL_S)
+            status = self._call(self._tasks, GetTask())
+            rate = status.n_steps / max(time.perf_counter() - started_s, 1e-6)
+            self.progress.update(f"{headline}: {status.n_steps} frames, {rate:.0f}/s, {status.progress:.0%} done")
+        return status, time.perf_counter() - started_s
+
+    def _call(self, client: RpcClient, request: Message) -> Any:
+        """Ask, and name the process that died where one did, instead of the deadline that it made us miss."""
+        self.supervisor.check()
+        try:
+            return client.call(request)
+        except TransportError:
+            time.sleep(DEATH_NOTICED_S)
+            self.supervisor.check()
+            raise
+
+
+def process_specs(settings: SimEpisode, run: Path, dataset: Path, addresses: Dict[str, str]) -> List[ProcessSpec]:
+    """Return the settings of the four processes. Only the bridge is told where the truth goes."""
+    bridge = BridgeConfig(
+        pipe=addresses["pipe"],
+        latest=addresses["latest"],
+        actions=addresses["actions"],
+        operator=addresses["operator"],
+        dataset=str(dataset),
+        seed=settings.seed,
+        simulator=HousesSettings(camera=CameraSettings(width_px=settings.image_px, height_px=settings.image_px)),
+        truth_directory=str(run / "truth"),
+    )
+    memory = MemoryConfig(
+        process=ProcessConfig(name="memory"),
+        pipe=addresses["pipe"],
+        memory=addresses["memory"],
+        database=str(run / "memory.db"),
+        simulator=SimulatorPerceptionConfig(
+            seed=settings.seed, dropout=settings.dropout, label_noise=settings.label_noise
+        ),
+    )
+    recorder = RecorderConfig(
+        process=ProcessConfig(name="recorder"), pipe=addresses["pipe"], directory=str(run / "logs")
+    )
+    policy = PolicyConfig(
+        process=ProcessConfig(name="policy"),
+        latest=addresses["latest"],
+        actions=addresses["actions"],
+        memory=addresses["memory"],
+        tasks=addresses["tasks"],
+    )
+    return [
+        ProcessSpec("bridge", "sim.server", bridge),
+        ProcessSpec("memory", "memory_bank.server", memory),
+        ProcessSpec("recorder", "embodied.recording.server", recorder),
+        ProcessSpec("policy", "policies.server", policy),
+    ]
+
+
+class Episode:
+    """The story: two days, an evening of questions, and the drives to their answers."""
+
+    def __init__(self, settings: SimEpisode, run: Path, group: Group, scene: Scene, progress: Progress) -> None:
+        self.settings = settings
+        self.run = run
+        self.group = group
+        self.scene = scene
+        self.progress = progress
+        self.coverage: Dict[str, float] = {}
+        self.n_frames = 0
+        self.moving_s = 0.0
+
+    def look_around(self, session: str, stamp_ns: int) -> TruthSession:
+        """Let the robot explore for one session; return the truth of it."""
+        self.group.operate(StartSession(session=session, stamp_ns=stamp_ns))
+        task = RunTask(kind="explore", session=session, max_steps=self.settings.max_steps)
+        status, took_s = self.group.run_task(task, f"{session}: exploring")
+        if status.state != "succeeded":
+            raise ProcessError(f"{session}: the robot could not explore the house: {status.detail}")
+        self._count(status, took_s)
+        self.coverage[session] = round(status.progress, 3)
+        self.group.operate(EndSession())
+        return read_truth(self.run / "truth" / f"{session}.json")
+
+    def drive(self, session: str, stamp_ns: int, goals: Sequence[QuestionResult]) -> Tuple[GoalResult, ...]:
+        """Send the robot to what the memory answered; return the verdicts."""
+        self.group.operate(StartSession(session=session, stamp_ns=stamp_ns))
+        drives = [self._drive_to(session, goal) for goal in goals]
+        self.group.operate(EndSession())
+        truth = read_truth(self.run / "truth" / f"{session}.json")
+        today = change_overnight(self.scene, self.settings.seed)[0]
+        grid = navigable_grid(today)
+        poses = {pose.seq: pose for pose in truth.poses}
+        return tuple(judge_drive(d, poses[d.end_seq], truth.objects, grid, today.regions) for d in drives)
+
+    def _drive_to(self, session: str, goal: QuestionResult) -> Drive:
+        target_m = goal.answer.objects[0].position_m
+        task = RunTask(kind="go_to", session=session, target_m=target_m, max_steps=self.settings.max_steps)
+        status, took_s = self.group.run_task(task, f"{session}: {goal.question.text}")
+        self._count(status, took_s)
+        operator: OperatorStatus = self.group.operate(GetOperatorStatus())
+        return Drive(
+            question=goal.question,
+            target_m=target_m,
+            end_seq=operator.seq,
+            n_steps=status.n_steps,
+            arrived=status.state == "succeeded",
+            detail=status.detail,
+        )
+
+    def _count(self, status: TaskStatus, took_s: float) -> None:
+        self.n_frames += status.n_steps
+        self.moving_s += took_s
+
+
+def summarise(
+    episode: Episode,
+    days: Tuple[TruthSession, TruthSession],
+    objects: Tuple[Tuple[ObjectRecord, ...], Tuple[ObjectRecord, ...]],
+    changes: Sequence[Change],
+    results: Sequence[QuestionResult],
+    goals: Sequence[GoalResult],
+    wall_s: Dict[str, float],
+) -> EpisodeSummary:
+    """Score the episode."""
+    heartbeats = episode.group.supervisor.statistics
+    rss_mb = {name: round(beat.peak_rss_mb, 1) for name, beat in sorted(heartbeats.items())}
+    rss_mb["launcher"] = round(peak_rss_mb(), 1)
+    return EpisodeSummary(
+        seed=episode.settings.seed,
+        git=git_hash(),
+        simulator=episode.settings.simulator,
+        n_rooms=episode.settings.n_rooms,
+        n_frames=episode.n_frames,
+        n_collisions=sum(day.n_collisions for day in days),
+        coverage=episode.coverage,
+        objects=score_objects(days[1].objects, objects[1]),
+        objects_day_one=score_objects(days[0].objects, objects[0]),
+        changes=score_changes(days[1].changes, changes),
+        questions=score_questions(results),
+        goals=score_goals(goals),
+        frames_per_second=episode.n_frames / max(episode.moving_s, 1e-6),
+        peak_rss_mb=round(sum(rss_mb.values()), 1),
+        processes_rss_mb=rss_mb,
+        stages_ms={
+            name: {k: round(v, 3) for k, v in sorted(beat.statistics.items()) if k.endswith("_ms")}
+            for name, beat in sorted(heartbeats.items())
+        },
+        wall_s={name: round(seconds, 2) for name, seconds in wall_s.items()},
+    )
+
+
+def run_episode(settings: SimEpisode, run: Path, progress: Progress) -> EpisodeSummary:
+    """Run the whole episode and leave everything in ``run``."""
+    scene = generate_house(settings.seed, n_rooms=settings.n_rooms)
+    dataset = write_dataset(scene, run / "house")
+    categories = {scene.category_of(i.instance_id) for i in scene.instances}
+    progress.done(
+        f"house of seed {settings.seed}: {len(scene.regions)} rooms, {len(scene.instances)} objects of "
+        f"{len(categories)} categories"
+    )
+    group = Group(settings, run, dataset, progress)
+    try:
+        group.supervisor.start(timeout_s=40.0)
+        progress.done("bridge, memory, recorder and policy are ready")
+        episode = Episode(settings, run, group, scene, progress)
+        with Memory(group.addresses["memory"], timeout_s=20.0) as memory:
+            return _two_days(episode, memory)
+    finally:
+        progress.interrupt()
+        group.close()
+
+
+def _two_days(episode: Episode, memory: Memory) -> EpisodeSummary:
+    settings, progress = episode.settings, episode.progress
+    started_s = progress.elapsed_s
+    day_one = episode.look_around("day-1", FIRST_MORNING_NS)
+    objects_one = memory.objects()
+    progress.done(f"day-1: {len(day_one.poses)} frames, {len(objects_one)} objects remembered")
+    first_s = progress.elapsed_s
+    episode.group.operate(ChangeHouse(seed=settings.seed))
+    day_two = episode.look_around("day-2", FIRST_MORNING_NS + DAY_NS)
+    objects_two = memory.objects()
+    changes = memory.changes(since_ns=day_two.start_ns)
+    progress.done(f"day-2: {len(day_two.poses)} frames, {len(objects_two)} objects, {len(changes)} changes noticed")
+    second_s = progress.elapsed_s
+    results = ask(memory, make_questions(day_one, day_two, settings.seed))
+    for result in results:
+        progress.done(f"{'right' if result.correct else 'WRONG'}  {result.question.text} {result.answer.text}")
+    goals = episode.drive("errands", EVENING_NS, choose_goals(results, settings.n_goals))
+    for goal in goals:
+        progress.done(
+            f"{'there' if goal.success else 'MISSED'}  {goal.question} {goal.geodesic_m:.2f} m away, "
+            f"{'in view' if goal.in_view else 'not in view'}"
+        )
+    wall_s = {
+        "day_one": first_s - started_s,
+        "day_two": second_s - first_s,
+        "evening": progress.elapsed_s - second_s,
+        "before": started_s,
+    }
+    summary = summarise(
+        episode, (day_one, day_two), (objects_one, objects_two), changes, results, goals, wall_s
+    )
+    (episode.run / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+    if settings.report:
+        write_report(episode.run / "report.html", make_report(episode, memory, summary, results, changes, day_two))
+    return summary

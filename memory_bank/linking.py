@@ -1,0 +1,169 @@
+"""What became of it: links what vanished here with what appeared there, and tells what is new from what was overlooked.
+
+The old places are compared with the new things at the end of a session by an optimal assignment; during the session
+only pairs without any rival are linked, because a rival may still turn up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Optional, Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from embodied.config import Config
+from embodied.geometry import invert
+from memory_bank.appearance import similarity
+from memory_bank.keyframes import DEPTH_STRIDE_PX, Keyframe
+from memory_bank.scene_graph import SceneGraph
+from memory_bank.track import Track
+from memory_bank.visibility import VisibilityConfig
+
+
+class LinkingConfig(Config):
+    """How alike two tracks must be to be one thing that moved."""
+
+    accept: float = 0.45
+    """Least likeness: product of those of label, colour and size."""
+    min_observations: int = 4
+    """Sightings of the new thing before it is linked during a session."""
+    min_move_m: float = 0.15
+    """Less is no move: the place is known no better."""
+    n_samples: int = 24
+    """Points of a track that are compared with earlier depth images."""
+    view_distance_m: float = 3.0
+    """An earlier keyframe within this tells whether the place was empty."""
+    view_px: float = 8.0
+    """The thing must have been so large in it."""
+    n_views: int = 2
+    """Keyframes that must tell so."""
+    thin_m: float = 0.07
+    """Things lower than this lie too flat to be seen through: that they had no mask must do."""
+    max_keyframes: int = 64
+    """Earlier keyframes looked at, the nearest ones."""
+
+
+def likeness(old: Track, new: Track) -> float:
+    """Return how alike two tracks are but for their place, 0 to 1."""
+    a, b = old.label_shares, new.label_shares
+    if a and b:
+        same_label = sum(min(a.get(name, 0.0), b.get(name, 0.0)) for name in a)
+    else:
+        same_label = 0.7
+    colour = similarity(old.appearance.shares(), new.appearance.shares())
+    return same_label * colour**2 * _size_likeness(old, new)
+
+
+def _size_likeness(old: Track, new: Track) -> float:
+    """Compare heights and footprints; a turned box has another footprint, a half-seen one is smaller."""
+    noise_m = 0.05
+    ratios = []
+    for a_m, b_m, slack in (
+        (old.box.size_m[2], new.box.size_m[2], 1.3),
+        (math.hypot(*old.box.size_m[:2]), math.hypot(*new.box.size_m[:2]), 1.5),
+    ):
+        ratio = (min(a_m, b_m) + noise_m) / (max(a_m, b_m) + noise_m)
+        ratios.append(min(1.0, ratio * slack))
+    return ratios[0] * ratios[1]
+
+
+def find_moves(
+    graph: SceneGraph, session: str, session_start_ns: int, final: bool, config: LinkingConfig
+) -> list[tuple[Track, Track]]:
+    """Return (old, new) pairs of tracks that are one thing which moved.
+
+    Args:
+        graph: All tracks.
+        session: The present session: new things were first seen in it.
+        session_start_ns: Its start: what was not seen since may still stand where it stood.
+        final: The session is over: take the best assignment. Otherwise only pairs without a rival.
+        config: Thresholds.
+    """
+    newcomers = [
+        t
+        for t in graph.confirmed()
+        if t.first_session == session and len(t.intervals) == 1 and (final or t.n_observations >= config.min_observations)
+    ]
+    gone = [t for t in graph.confirmed(include_gone=True) if t.state == "gone"]
+    if not newcomers or not gone:
+        return []
+    waiting = [] if final else [t for t in graph.confirmed() if t.last_seen_ns < session_start_ns]
+    old = gone + waiting
+    scores = np.zeros((len(old), len(newcomers)))
+    for i, vanished in enumerate(old):
+        for j, newcomer in enumerate(newcomers):
+            scores[i, j] = _move_score(vanished, newcomer, config)
+    possible = scores >= config.accept
+    if final:
+        rows, columns = linear_sum_assignment(np.where(possible, scores, 0.0), maximize=True)
+        pairs = [(int(i), int(j)) for i, j in zip(rows, columns)]
+    else:
+        alone = possible & (possible.sum(axis=0) == 1)[None, :] & (possible.sum(axis=1) == 1)[:, None]
+        pairs = [(int(i), int(j)) for i, j in np.argwhere(alone[: len(gone)])]
+    return [(old[i], newcomers[j]) for i, j in pairs if possible[i, j]]
+
+
+def _move_score(old: Track, new: Track, config: LinkingConfig) -> float:
+    """Return the likeness of two tracks if one can be the other's continuation, else 0."""
+    if new.first_seen_ns <= old.last_seen_ns or new.id in old.seen_with:
+        return 0.0
+    moved_m = math.dist(old.position_m, new.position_m)
+    if moved_m < config.min_move_m:
+        return 0.0
+    # Of equally like ones the nearer is a little more likely.
+    return likeness(old, new) * (1.0 - 0.01 * min(moved_m, 10.0))
+
+
+def last_seen_empty(
+    track: Track, keyframes: Sequence[Keyframe], margins: VisibilityConfig, config: LinkingConfig
+) -> Optional[int]:
+    """Return the stamp of the last of some earlier keyframes that shows the track's place without it.
+
+    None if fewer than ``n_views`` of them looked there well enough: then nobody knows what stood there.
+    """
+    points, _ = track.voxels.samples(config.n_samples)
+    if len(points) == 0 or not keyframes:
+        return None
+    center = np.array(track.position_m)
+    cameras = np.array([keyframe.position_m for keyframe in keyframes])
+    distances = np.linalg.norm(cameras - center, axis=1)
+    near = np.argsort(distances, kind="stable")[: config.max_keyframes]
+    stamps = []
+    for index in near.tolist():
+        keyframe, distance = keyframes[index], float(distances[index])
+        if distance > config.view_distance_m:
+            break
+        if track.longest_m * keyframe.intrinsics.fx_px / max(distance, 0.1) < config.view_px:
+            continue
+        if _shows_empty(points, track, keyframe, margins, config):
+            stamps.append(keyframe.stamp_ns)
+    return max(stamps) if len(stamps) >= config.n_views else None
+
+
+def _shows_empty(
+    points: np.ndarray, track: Track, keyframe: Keyframe, margins: VisibilityConfig, config: LinkingConfig
+) -> bool:
+    """Tell whether a keyframe's coarse depth shows what is behind the points (or under them, for flat things)."""
+    depth = keyframe.depth_m()
+    T_camera_world = invert(keyframe.T)
+    in_camera = points @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
+    z = in_camera[:, 2]
+    safe = np.maximum(z, 1e-3)
+    u = np.rint((keyframe.intrinsics.fx_px * in_camera[:, 0] / safe + keyframe.intrinsics.cx_px) / DEPTH_STRIDE_PX)
+    v = np.rint((keyframe.intrinsics.fy_px * in_camera[:, 1] / safe + keyframe.intrinsics.cy_px) / DEPTH_STRIDE_PX)
+    inside = (z > margins.min_distance_m) & (u >= 1) & (v >= 1) & (u < depth.shape[1] - 1) & (v < depth.shape[0] - 1)
+    if np.count_nonzero(inside) < 0.7 * len(points):
+        return False
+    rows, columns, z = v[inside].astype(int), u[inside].astype(int), z[inside]
+    measured = depth[rows, columns]
+    margin = margins.margin_m + margins.margin_relative * z + margins.margin_quadratic * z * z
+    valid = measured > 0
+    if np.count_nonzero(valid) < 0.7 * len(z):
+        return False
+    through = valid & (measured > z + margin)
+    hidden = valid & (measured < z - margin)
+    if np.count_nonzero(through) >= 0.6 * np.count_nonzero(valid):
+        return True
+    flat = min(track.box.size_m) < config.thin_m
+    return flat and np.count_nonzero(hidden) <= 0.2 * np.count_nonzero(valid)

@@ -1,0 +1,386 @@
+"""The mapper: one observation in; the scene graph, the occupancy map and the keyframes brought up to date.
+
+A frame without detections for a reason of the detector's is unhealthy: the map of free space goes on, tracks stay as they are.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Callable, Iterable, Optional
+
+import numpy as np
+import simplejpeg
+
+from embodied.arrays import Float, Image, Transform
+from embodied.config import Config
+from embodied.errors import PerceptionError
+from embodied.messages import CameraFrame, Observation, SessionEnd, SessionStart
+from memory_bank.detections import DetectionConfig, Measured, MeasuredFrame, RayCache, measure_frame
+from memory_bank.keyframes import (
+    FrameFacts,
+    Keyframe,
+    KeyframeConfig,
+    KeyframeSelector,
+    coarse_depth,
+    make_thumbnail,
+)
+from memory_bank.lifecycle import continue_elsewhere, declare_gone, offer_view
+from memory_bank.linking import LinkingConfig, find_moves, last_seen_empty
+from memory_bank.occupancy import OccupancyConfig, OccupancyMap
+from memory_bank.perception.protocol import Perception, View
+from memory_bank.scene_graph import SceneGraph
+from memory_bank.track import BestView, Track
+from memory_bank.tracker import Tracker, TrackerConfig, ViewInput, ViewResult
+
+
+class MapperConfig(Config):
+    """Settings of the mapper."""
+
+    detections: DetectionConfig = DetectionConfig()
+    tracker: TrackerConfig = TrackerConfig()
+    linking: LinkingConfig = LinkingConfig()
+    occupancy: OccupancyConfig = OccupancyConfig()
+    keyframes: KeyframeConfig = KeyframeConfig()
+    crop_px: int = 128
+    """Longest side of an object's picture."""
+    crop_quality: int = 85
+    """JPEG quality of it."""
+    jump_m: float = 0.6
+    """A pose that moves more than this …"""
+    jump_m_s: float = 3.0
+    """… plus this times the time since the last frame is a localisation fault."""
+    link_every: int = 25
+    """Frames between looks for moved things during a session."""
+
+
+@dataclass(frozen=True)
+class FrameReport:
+    """What one observation did."""
+
+    session: str
+    seq: int
+    stage_ms: dict[str, float] = field(default_factory=dict)
+    dirty_ids: tuple[str, ...] = ()
+    """Tracks that must be stored anew, by number."""
+    removed_ids: tuple[str, ...] = ()
+    """Tracks that no longer exist under their own id: delete them from the store."""
+    keyframes: tuple[Keyframe, ...] = ()
+    """New keyframes of this frame, usually none."""
+    healthy: bool = True
+    """Whether perception gave detections for it."""
+    fault: str = ""
+    """What was wrong if not."""
+
+
+class Mapper:
+    """Holds ``graph``, ``occupancy`` and decides on keyframes. One thread."""
+
+    def __init__(
+        self, config: MapperConfig, perception: Perception, timer: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Args: ``timer`` gives seconds for the statistics; nothing else depends on it."""
+        self.config = config
+        self.graph = SceneGraph()
+        self.occupancy = OccupancyMap(config.occupancy)
+        self.session = ""
+        self.healthy = True
+        self._perception = perception
+        self._timer = timer
+        self._tracker = Tracker(config.tracker, self.graph)
+        self._selector = KeyframeSelector(config.keyframes)
+        self._rays = RayCache()
+        self._keyframes: list[Keyframe] = []
+        self._session_start_ns = 0
+        self._last_pose: Optional[tuple[int, Transform]] = None
+        self._last_seq = -1
+        self._n_new_tracks = 0
+        self._links_due = False
+
+    @property
+    def keyframes(self) -> list[Keyframe]:
+        """All keyframes, of all sessions, by index."""
+        return self._keyframes
+
+    # ------------------------------------------------------------------------------------------- sessions
+
+    def start_session(self, start: SessionStart) -> None:
+        """Begin a session; one that was left open is ended first by the caller (``end_session``)."""
+        if self.session:
+            raise ValueError(f"start: expected the session {self.session} to be ended first, got {start.session}")
+        self.session = start.session
+        self._session_start_ns = start.stamp_ns
+        self._last_pose, self._last_seq, self._n_new_tracks = None, -1, 0
+        self.occupancy.start_session(start.session)
+
+    def end_session(self, end: Optional[SessionEnd] = None) -> FrameReport:
+        """Link, merge and clean up; also for a session that was cut off (None)."""
+        if not self.session:
+            raise ValueError("end: expected an open session, got none")
+        result = ViewResult()
+        for track in [t for t in self.graph if not t.confirmed]:
+            self.graph.remove(track.id)
+            result.removed_ids.add(track.id)
+        stamp_ns = end.stamp_ns if end is not None else self._last_pose[0] if self._last_pose else self._session_start_ns
+        self._judge_missed(stamp_ns, result)
+        self._judge_newcomers([t for t in self.graph if t.first_session == self.session], result)
+        self._link(stamp_ns, final=True, result=result)
+        self.graph.check()
+        report = self._report(self._last_seq, {}, result, ())
+        self.session = ""
+        return report
+
+    def restore(
+        self, tracks: Iterable[Track], keyframes: Iterable[Keyframe], occupancy: Optional[bytes], n_tracks: int
+    ) -> None:
+        """Go on where another process stopped.
+
+        Args:
+            tracks: All that were stored, gone ones too.
+            keyframes: Those of all sessions: their coarse depth tells what was seen where.
+            occupancy: From ``OccupancyMap.to_bytes``; None if none was stored.
+            n_tracks: One more than the highest number that any track ever had, so that no id is given twice.
+        """
+        self.graph.restore(tracks, n_tracks)
+        self._keyframes = sorted(keyframes, key=lambda keyframe: keyframe.index)
+        if occupancy is not None:
+            self.occupancy = OccupancyMap.from_bytes(occupancy, self.config.occupancy)
+        self.graph.check()
+
+    # ------------------------------------------------------------------------------------------- frames
+
+    def integrate(self, observation: Observation) -> FrameReport:
+        """Take in one observation. Observations of a session come in order of ``seq``."""
+        if observation.session != self.session or observation.seq <= self._last_seq:
+            raise ValueError(
+                f"observation: expected session {self.session!r} and seq > {self._last_seq}, "
+                f"got {observation.session!r} and {observation.seq}"
+            )
+        result, stage_ms, fault = ViewResult(), _Stages(self._timer), ""
+        keyframes: list[Keyframe] = []
+        steady = self._is_steady(observation)
+        for camera in observation.cameras:
+            if camera.depth is None:
+                continue
+            view = _decode(observation, camera)
+            rays = self._rays.rays(camera.intrinsics)
+            stage_ms.done("decode")
+            if steady:
+                self.occupancy.integrate(view.depth_m, rays, view.T_world_camera, observation.T_world_base)
+            stage_ms.done("occupancy")
+            try:
+                observed = self._see(view, rays, steady, result, stage_ms)
+            except PerceptionError as error:
+                fault, observed = str(error), []
+            keyframes += self._keep(camera.name, view, observed)
+            stage_ms.done("keyframes")
+        self.healthy = not fault
+        fault = fault or ("" if steady else "the pose jumped")
+        self._last_seq = self.occupancy.seq = observation.seq
+        self._links_due = self._links_due or result.n_gone > 0 or bool(result.confirmed)
+        if self._links_due and observation.seq % self.config.link_every == 0:
+            self._link(observation.stamp_ns, final=False, result=result)
+            self._links_due = False
+        stage_ms.done("links")
+        return self._report(observation.seq, stage_ms.ms, result, tuple(keyframes), fault)
+
+    def _is_steady(self, observation: Observation) -> bool:
+        """Tell whether the robot can have come here since the last frame."""
+        last, self._last_pose = self._last_pose, (observation.stamp_ns, observation.T_world_base)
+        if last is None:
+            return True
+        moved_m = float(np.linalg.norm(observation.T_world_base[:3, 3] - last[1][:3, 3]))
+        elapsed_s = (observation.stamp_ns - last[0]) * 1e-9
+        return moved_m <= self.config.jump_m + self.config.jump_m_s * max(elapsed_s, 0.0)
+
+    def _see(
+        self,
+        view: View,
+        rays: Float[np.ndarray, "height width 3"],
+        steady: bool,
+        result: ViewResult,
+        stages: "_Stages",
+    ) -> list[tuple[Track, Measured]]:
+        """Detect, measure and track; return what was observed in this view."""
+        detections = self._perception.detect(view)
+        stages.done("detect")
+        frame = measure_frame(detections, view.rgb, view.depth_m, rays, view.T_world_camera, self.config.detections)
+        stages.done("measure")
+        if not steady:
+            return []
+        seen = self._tracker.step(_view_input(view, frame))
+        self._judge_newcomers(seen.confirmed, result)
+        self._n_new_tracks += len(seen.confirmed)
+        result.confirmed += seen.confirmed
+        result.dirty_ids |= seen.dirty_ids
+        result.removed_ids |= seen.removed_ids
+        result.n_gone += seen.n_gone
+        stages.done("track")
+        return seen.observed
+
+    def _keep(self, camera: str, view: View, observed: list[tuple[Track, Measured]]) -> list[Keyframe]:
+        """Keep the frame if it is a keyframe, and the pictures of things that it shows better than before."""
+        facts = FrameFacts(
+            session=view.session,
+            stamp_ns=view.stamp_ns,
+            T_world_camera=view.T_world_camera,
+            n_new_tracks=self._n_new_tracks,
+        )
+        kept = []
+        if self._selector.wants(camera, facts):
+            self._n_new_tracks = 0
+            keyframe = self._make_keyframe(camera, view, observed)
+            self._keyframes.append(keyframe)
+            kept.append(keyframe)
+        for track, thing in observed:
+            self._offer(track, thing, view)
+        return kept
+
+    def _make_keyframe(self, camera: str, view: View, observed: list[tuple[Track, Measured]]) -> Keyframe:
+        """Return the view as a keyframe."""
+        settings = self.config.keyframes
+        depth_mm, depth_shape = coarse_depth(view.depth_m)
+        ids = sorted({track.id for track, _ in observed}, key=lambda name: int(name[1:]))
+        return Keyframe(
+            index=self._keyframes[-1].index + 1 if self._keyframes else 0,
+            session=view.session,
+            seq=view.seq,
+            stamp_ns=view.stamp_ns,
+            camera=camera,
+            T_world_camera=tuple(view.T_world_camera.ravel().tolist()),
+            intrinsics=view.intrinsics,
+            thumbnail_jpeg=make_thumbnail(view.rgb, settings.thumbnail_px, settings.jpeg_quality),
+            depth_mm=depth_mm,
+            depth_shape=depth_shape,
+            track_ids=tuple(ids),
+        )
+
+    def _offer(self, track: Track, thing: Measured, view: View) -> None:
+        """Keep a picture of a thing if it shows it clearly better than those before."""
+        score = float(thing.n_pixels) * (0.4 if thing.partial else 1.0)
+        settings = self.config.tracker.lifecycle
+        if len(track.views) >= settings.n_views and score < 1.2 * track.views[-1].score:
+            return
+        if track.views and score < 0.25 * track.views[0].score:
+            return
+        x, y, z = view.T_world_camera[:3, 3].tolist()
+        picture = BestView(
+            session=view.session,
+            stamp_ns=view.stamp_ns,
+            keyframe=self._keyframes[-1].index,
+            camera_position_m=(x, y, z),
+            score=score,
+            crop_jpeg=b"",
+        )
+        if offer_view(track, picture, settings):
+            picture.crop_jpeg = _crop(view.rgb, thing.bounds_px, self.config.crop_px, self.config.crop_quality)
+
+    # ------------------------------------------------------------------------------------------- what became of it
+
+    def _judge_newcomers(self, tracks: list[Track], result: ViewResult) -> None:
+        """Find out whether earlier sessions saw the places of new things without them."""
+        earlier = [keyframe for keyframe in self._keyframes if keyframe.session != self.session]
+        if not earlier:
+            return
+        for track in tracks:
+            if len(track.intervals) != 1:
+                continue
+            margins = self.config.tracker.visibility
+            track.place_was_empty_ns = last_seen_empty(track, earlier, margins, self.config.linking)
+            result.dirty_ids.add(track.id)
+
+    def _judge_missed(self, stamp_ns: int, result: ViewResult) -> None:
+        """Decide at the session's end about things whose absence was not shown often enough to be sure at once."""
+        for track in self.graph.confirmed():
+            if track.n_missed == 0 or track.last_seen_ns >= self._session_start_ns:
+                continue
+            if track.n_missed >= 2:
+                declare_gone(track, stamp_ns, self.session)
+            else:
+                track.state = "unknown"
+            result.dirty_ids.add(track.id)
+
+    def _link(self, stamp_ns: int, final: bool, result: ViewResult) -> None:
+        """Continue the identities of things that vanished here and appeared there."""
+        for old, new in find_moves(self.graph, self.session, self._session_start_ns, final, self.config.linking):
+            continue_elsewhere(old, new, stamp_ns, self.session)
+            self.graph.merge(old.id, new.id)
+            result.dirty_ids.add(old.id)
+            result.removed_ids.add(new.id)
+
+    def _report(
+        self,
+        seq: int,
+        stage_ms: dict[str, float],
+        result: ViewResult,
+        keyframes: tuple[Keyframe, ...],
+        fault: str = "",
+    ) -> FrameReport:
+        """Sum up what a frame did."""
+        alive = [i for i in result.dirty_ids if i not in result.removed_ids]
+        return FrameReport(
+            session=self.session,
+            seq=seq,
+            stage_ms=stage_ms,
+            dirty_ids=tuple(sorted(alive, key=lambda name: int(name[1:]))),
+            removed_ids=tuple(sorted(result.removed_ids, key=lambda name: int(name[1:]))),
+            keyframes=keyframes,
+            healthy=not fault,
+            fault=fault,
+        )
+
+
+class _Stages:
+    """Time spent in each stage of a frame."""
+
+    def __init__(self, timer: Callable[[], float]) -> None:
+        self.ms: dict[str, float] = {}
+        self._timer = timer
+        self._since = timer()
+
+    def done(self, stage: str) -> None:
+        """Charge the time since the last call to ``stage``."""
+        now = self._timer()
+        self.ms[stage] = self.ms.get(stage, 0.0) + 1e3 * (now - self._since)
+        self._since = now
+
+
+def _decode(observation: Observation, camera: CameraFrame) -> View:
+    """Return what a detector works on."""
+    assert camera.depth is not None
+    rgb: Image = camera.rgb
+    if camera.rgb_encoding == "jpeg":
+        rgb = simplejpeg.decode_jpeg(camera.rgb.tobytes(), colorspace="RGB")
+    return View(
+        session=observation.session,
+        seq=observation.seq,
+        stamp_ns=observation.stamp_ns,
+        rgb=rgb,
+        depth_m=camera.depth.astype(np.float32) * np.float32(1e-3),
+        intrinsics=camera.intrinsics,
+        T_world_camera=observation.T_world_base @ camera.T_base_camera,
+        segments=camera.segments,
+        segment_labels=camera.segment_labels,
+    )
+
+
+def _view_input(view: View, frame: MeasuredFrame) -> ViewInput:
+    """Return what the tracker works on."""
+    return ViewInput(
+        session=view.session,
+        stamp_ns=view.stamp_ns,
+        frame=frame,
+        depth_m=view.depth_m,
+        intrinsics=view.intrinsics,
+        T_world_camera=view.T_world_camera,
+    )
+
+
+def _crop(rgb: Image, bounds_px: tuple[int, int, int, int], longest_px: int, quality: int) -> bytes:
+    """Return a JPEG of the part of an image around some bounds, thinned to at most ``longest_px`` a side."""
+    top, bottom, left, right = bounds_px
+    pad = 2 + (max(bottom - top, right - left)) // 7
+    part = rgb[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad]
+    step = max(1, -(-max(part.shape[:2]) // longest_px))
+    jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(part[::step, ::step]), quality=quality, colorspace="RGB")
+    return jpeg

@@ -1,0 +1,176 @@
+"""What is on, in and near what: relations between boxes. Pure and vectorised over all pairs.
+
+Each thing rests on or in at most one other; near is symmetric and only holds where neither carries the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from embodied.arrays import Bool, Float
+from embodied.config import Config
+from embodied.messages import Box, RelationKind
+
+Pairs = Float[np.ndarray, "n_subjects n_objects"]
+PairMask = Bool[np.ndarray, "n_subjects n_objects"]
+
+CONTAINERS = frozenset(
+    "bowl box basket shelf bookshelf bookcase cabinet cupboard drawer sink washbasin bathtub tub bin bucket crate pot vase "
+    "wardrobe closet fridge refrigerator oven microwave dishwasher bag backpack tray jar cup mug glass"
+    .split()
+)
+"""Last words of labels of things that hold others inside."""
+DEEP_SEATS = frozenset(
+    "bed sofa couch armchair chair bench desk counter stove toilet dresser sideboard stand workbench cooker loveseat stool "
+    "nightstand vanity crib".split()
+)
+"""Last words of labels of things that carry others below their highest point: backrests, headboards, attachments."""
+FLAT = frozenset("rug carpet mat doormat picture painting poster mirror curtain".split())
+"""Last words of labels of things that nothing is told to be in or near by."""
+
+
+class RelationConfig(Config):
+    """When two boxes are related."""
+
+    contact_m: float = 0.06
+    """Vertical gap at which contact is as likely as not."""
+    max_gap_m: float = 0.15
+    """No contact beyond this gap."""
+    min_overlap: float = 0.5
+    """Share of the upper thing's footprint that lies over the lower one."""
+    min_inside: float = 0.6
+    """Share of a thing's box that lies within its container."""
+    near_m: float = 0.5
+    """Largest gap between two things that are near each other."""
+    max_near: int = 6
+    """Nearest neighbours told of each thing."""
+
+
+@dataclass(frozen=True)
+class Related:
+    """The thing with index ``subject`` stands in a relation to the one with index ``object``."""
+
+    subject: int
+    object: int
+    kind: RelationKind
+    confidence: float
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """All that the rules look at, for each pair of subject (row) and object (column)."""
+
+    bottom_m: Pairs
+    """Of the subject, above the object's bottom."""
+    height_m: Pairs
+    """Of the object."""
+    overlap: Pairs
+    """Share of the subject's footprint over the object's."""
+    inside: Pairs
+    """Share of the subject's box within the object's."""
+    gap_m: Pairs
+    footprint_ratio: Pairs
+    """Subject's by object's."""
+    center_inside: PairMask
+
+
+def _pairwise(boxes: Sequence[Box]) -> _Geometry:
+    center = np.array([box.center_m for box in boxes], dtype=float)
+    size = np.maximum(np.array([box.size_m for box in boxes], dtype=float), 1e-3)
+    yaw = np.array([box.yaw_rad for box in boxes], dtype=float)
+    # Subjects in the frame of each object's box; their own rotation widens them.
+    cos, sin = np.cos(yaw)[None, :], np.sin(yaw)[None, :]
+    delta = center[:, None, :] - center[None, :, :]
+    x = delta[..., 0] * cos + delta[..., 1] * sin
+    y = -delta[..., 0] * sin + delta[..., 1] * cos
+    turn = yaw[:, None] - yaw[None, :]
+    c, s = np.abs(np.cos(turn)), np.abs(np.sin(turn))
+    half = size / 2
+    half_x = c * half[:, None, 0] + s * half[:, None, 1]
+    half_y = s * half[:, None, 0] + c * half[:, None, 1]
+    z = delta[..., 2]
+    half_z = np.broadcast_to(half[:, None, 2], z.shape)
+    shares, gaps, center_inside = [], [], np.ones(z.shape, dtype=bool)
+    for offset, mine, other in ((x, half_x, half[:, 0]), (y, half_y, half[:, 1]), (z, half_z, half[:, 2])):
+        shared = np.minimum(offset + mine, other) - np.maximum(offset - mine, -other)
+        shares.append(np.clip(shared, 0.0, None) / (2 * mine))
+        gaps.append(np.clip(-shared, 0.0, None))
+        center_inside &= np.abs(offset) <= other
+    footprint = size[:, 0] * size[:, 1]
+    return _Geometry(
+        bottom_m=z - half_z + half[None, :, 2],
+        height_m=np.broadcast_to(size[None, :, 2], z.shape),
+        overlap=shares[0] * shares[1],
+        inside=shares[0] * shares[1] * shares[2],
+        gap_m=np.sqrt(gaps[0] ** 2 + gaps[1] ** 2 + gaps[2] ** 2),
+        footprint_ratio=footprint[:, None] / footprint[None, :],
+        center_inside=center_inside,
+    )
+
+
+def _is_one_of(labels: Sequence[str], words: frozenset[str]) -> Bool[np.ndarray, " n"]:
+    return np.array([(label.split() or [""])[-1] in words for label in labels], dtype=bool)
+
+
+def _on(g: _Geometry, deep: Bool[np.ndarray, " n"], config: RelationConfig) -> Pairs:
+    """Return the confidence that the subject stands on the object."""
+    gap_m = np.abs(g.bottom_m - g.height_m)
+    contact = np.where(gap_m <= config.max_gap_m, np.exp2(-((gap_m / config.contact_m) ** 2)), 0.0)
+    # On a seat or a desk with attachments: anywhere in the upper three quarters, but never on the floor beside its legs.
+    on_seat = deep[None, :] & (g.bottom_m >= 0.25 * g.height_m) & (g.bottom_m <= g.height_m + config.max_gap_m)
+    contact = np.maximum(contact, np.where(on_seat, 0.6, 0.0))
+    fits = (g.overlap >= config.min_overlap) & (g.footprint_ratio < 1.0)
+    return np.where(fits, contact * np.sqrt(g.overlap), 0.0)
+
+
+def _in(g: _Geometry, container: Bool[np.ndarray, " n"], config: RelationConfig) -> Pairs:
+    """Return the confidence that the subject lies in the object."""
+    # What stands on the rim or on the top board has its centre above the box.
+    fits = container[None, :] & g.center_inside & (g.footprint_ratio < 1.0) & (g.inside >= config.min_inside)
+    return np.where(fits, g.inside, 0.0)
+
+
+def find_relations(
+    boxes: Sequence[Box], labels: Sequence[str], config: RelationConfig = RelationConfig()
+) -> list[Related]:
+    """Return the relations among things, by subject; of each the carrier first, then its neighbours, nearest first.
+
+    Args:
+        boxes: Of the things, world frame.
+        labels: What they are.
+        config: See ``RelationConfig``.
+    """
+    if len(boxes) != len(labels):
+        raise ValueError(f"labels: expected one for each of {len(boxes)} boxes, got {len(labels)}")
+    if len(boxes) < 2:
+        return []
+    geometry = _pairwise(boxes)
+    on = _on(geometry, _is_one_of(labels, DEEP_SEATS), config)
+    inside = _in(geometry, _is_one_of(labels, CONTAINERS), config)
+    carried = np.maximum(on, inside)
+    np.fill_diagonal(carried, 0.0)
+    # Of several carriers that fit equally the smallest is meant: the tray, not the table below it.
+    best = np.argmax(carried * (1.0 + 0.1 * np.minimum(geometry.footprint_ratio, 1.0)), axis=1)
+    rows = np.arange(len(boxes))
+    rests = carried[rows, best] >= 0.1
+    linked = np.zeros(carried.shape, dtype=bool)
+    linked[rows[rests], best[rests]] = True
+    flat = _is_one_of(labels, FLAT)
+    near = (geometry.gap_m <= config.near_m) & ~linked & ~linked.T & ~flat[:, None] & ~flat[None, :]
+    near = near | near.T
+    np.fill_diagonal(near, False)
+    found: list[Related] = []
+    for i in range(len(boxes)):
+        if rests[i]:
+            j = int(best[i])
+            kind: RelationKind = "in" if inside[i, j] >= on[i, j] else "on"
+            found.append(Related(i, j, kind, round(float(min(1.0, carried[i, j])), 3)))
+        gaps = np.minimum(geometry.gap_m[i], geometry.gap_m[:, i])
+        neighbours = np.nonzero(near[i])[0]
+        for j in neighbours[np.lexsort((neighbours, gaps[neighbours]))][: config.max_near].tolist():
+            closeness = 1.0 - 0.5 * float(gaps[j]) / config.near_m
+            found.append(Related(i, j, "near", round(closeness, 3)))
+    return found

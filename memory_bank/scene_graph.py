@@ -1,0 +1,234 @@
+"""The object layer of the scene graph: tracks by id, where they are, what became of them, what changed.
+
+Rooms and relations are derived from it (``rooms``, ``relations``); the layers are those of Hydra (Hughes et al., 2022) and
+the changes over time those of Khronos (Schmid et al., 2024).
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Iterable, Iterator, Optional
+
+import numpy as np
+
+from embodied.arrays import Float, Int, Points
+from embodied.messages import Box, Change, Interval, Point
+from memory_bank.track import Track
+
+RoomOf = Callable[[Point], str]
+
+
+class SceneGraph:
+    """Tracks by id with a spatial index. Iterates in the order of ids."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[str, Track] = {}
+        self._merged: dict[str, str] = {}
+        self._next_number = 0
+        self._ids: list[str] = []
+        self._row: dict[str, int] = {}
+        self._low: Points = np.zeros((64, 3), dtype=np.float32)
+        self._high: Points = np.zeros((64, 3), dtype=np.float32)
+
+    def __len__(self) -> int:
+        return len(self._tracks)
+
+    def __iter__(self) -> Iterator[Track]:
+        return iter(self._tracks.values())
+
+    def __contains__(self, track_id: str) -> bool:
+        return self.resolve(track_id) in self._tracks
+
+    @property
+    def next_number(self) -> int:
+        """One more than the highest number an id ever had."""
+        return self._next_number
+
+    def get(self, track_id: str) -> Optional[Track]:
+        """Return the track, following merges; None if there never was one, or it was dropped."""
+        return self._tracks.get(self.resolve(track_id))
+
+    def resolve(self, track_id: str) -> str:
+        """Return the id under which a track lives on after merges."""
+        while track_id in self._merged:
+            track_id = self._merged[track_id]
+        return track_id
+
+    def confirmed(self, include_gone: bool = False) -> list[Track]:
+        """Return what the memory tells others about: confirmed tracks in the order of ids."""
+        return [track for track in self if track.confirmed and (include_gone or track.state != "gone")]
+
+    # ------------------------------------------------------------------------------------------- editing
+
+    def new_id(self) -> str:
+        """Return an id that no track ever had."""
+        self._next_number += 1
+        return f"o{self._next_number - 1}"
+
+    def insert(self, track: Track) -> None:
+        """Add a track under a new id."""
+        if track.id in self._row or track.id in self._merged:
+            raise ValueError(f"track: expected an unused id, got {track.id}")
+        if self._ids and track.number < self._tracks[next(reversed(self._tracks))].number:
+            raise ValueError(f"track: expected ids in rising order, got {track.id}")
+        self._tracks[track.id] = track
+        self._next_number = max(self._next_number, track.number + 1)
+        row = len(self._ids)
+        if row == len(self._low):
+            self._low = np.concatenate([self._low, np.zeros_like(self._low)])
+            self._high = np.concatenate([self._high, np.zeros_like(self._high)])
+        self._ids.append(track.id)
+        self._row[track.id] = row
+        self.touch(track)
+
+    def touch(self, track: Track) -> None:
+        """Take note that a track's box has changed."""
+        center, half = np.array(track.box.center_m), 0.5 * np.array(track.box.size_m)
+        row = self._row[track.id]
+        self._low[row], self._high[row] = center - half, center + half
+
+    def remove(self, track_id: str) -> None:
+        """Drop a track: it never was an object."""
+        del self._tracks[track_id]
+        row, last = self._row.pop(track_id), len(self._ids) - 1
+        if row != last:
+            self._ids[row] = self._ids[last]
+            self._row[self._ids[row]] = row
+            self._low[row], self._high[row] = self._low[last], self._high[last]
+        self._ids.pop()
+        for other in self:
+            other.seen_with.discard(track_id)
+
+    def merge(self, keep_id: str, lose_id: str) -> None:
+        """Let ``lose_id`` live on as ``keep_id``. The caller has joined their contents."""
+        keep, lose = self._tracks[keep_id], self._tracks[lose_id]
+        if keep is lose:
+            raise ValueError(f"lose_id: expected another track than {keep_id}")
+        for other in self:
+            if lose_id in other.seen_with:
+                other.seen_with.discard(lose_id)
+                other.seen_with.add(keep_id)
+        keep.seen_with = (keep.seen_with | lose.seen_with) - {keep_id, lose_id}
+        keep.merged_ids = [*keep.merged_ids, lose_id, *lose.merged_ids]
+        self.remove(lose_id)
+        self._merged[lose_id] = keep_id
+        self.touch(keep)
+
+    def restore(self, tracks: Iterable[Track], next_number: int = 0) -> None:
+        """Fill an empty graph with stored tracks."""
+        if self._tracks:
+            raise ValueError(f"tracks: expected an empty graph to restore into, got one of {len(self._tracks)}")
+        ordered = sorted(tracks, key=lambda track: track.number)
+        for track in ordered:
+            self.insert(track)
+            for lost in track.merged_ids:
+                self._merged[lost] = track.id
+                self._next_number = max(self._next_number, int(lost[1:]) + 1)
+        known = set(self._tracks)
+        for track in ordered:
+            track.seen_with &= known
+        self._next_number = max(self._next_number, next_number)
+
+    # ------------------------------------------------------------------------------------------- asking
+
+    def bounds(self) -> tuple[list[str], Points, Points]:
+        """Return all ids with the lower and upper corners of their boxes, in the index's own order."""
+        n = len(self._ids)
+        return self._ids, self._low[:n], self._high[:n]
+
+    def tracks_at(self, rows: Int[np.ndarray, " n"]) -> list[Track]:
+        """Return the tracks of rows of ``bounds``, in the order of ids."""
+        return sorted((self._tracks[self._ids[row]] for row in rows.tolist()), key=lambda track: track.number)
+
+    def within(self, center_m: Point, radius_m: float) -> list[Track]:
+        """Return tracks (gone ones too) whose box comes within ``radius_m`` of a point, in the order of ids."""
+        _, low, high = self.bounds()
+        point: Float[np.ndarray, "3"] = np.array(center_m)
+        gaps = np.maximum(np.maximum(low - point, point - high), 0.0)
+        return self.tracks_at(np.flatnonzero((gaps * gaps).sum(axis=1) <= radius_m * radius_m))
+
+    def changes(self, since_ns: Optional[int] = None, room_of: Optional[RoomOf] = None) -> list[Change]:
+        """Return what moved, vanished or appeared, noticed at or after ``since_ns``, oldest first."""
+        found = [change for track in self.confirmed(include_gone=True) for change in track_changes(track, room_of)]
+        recent = [change for change in found if since_ns is None or change.noticed_ns >= since_ns]
+        return sorted(recent, key=lambda change: (change.noticed_ns, int(change.object_id[1:])))
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        numbers = [track.number for track in self]
+        assert numbers == sorted(set(numbers)), "tracks out of order"
+        assert sorted(self._ids) == sorted(self._tracks), "index and tracks differ"
+        for track_id, row in self._row.items():
+            assert self._ids[row] == track_id, f"row of {track_id}"
+            center, half = np.array(self._tracks[track_id].box.center_m), 0.5 * np.array(self._tracks[track_id].box.size_m)
+            assert np.allclose(self._low[row], center - half, atol=1e-4), f"index of {track_id} is stale"
+        for lost, kept in self._merged.items():
+            assert lost not in self._tracks, f"{lost} lives although merged"
+            assert int(kept[1:]) < self._next_number, f"{kept} was never given"
+        for track in self:
+            assert track.number < self._next_number, f"{track.id} was never given"
+            assert track.id not in track.seen_with, f"{track.id} seen with itself"
+            assert track.seen_with <= set(self._tracks), f"{track.id} seen with the unknown"
+            check_intervals(track)
+
+
+def check_intervals(track: Track) -> None:
+    """Assert that a confirmed track has a history without overlaps, whose last interval is open."""
+    assert bool(track.intervals) == track.confirmed, f"{track.id}: history of an unconfirmed track"
+    for earlier, later in zip(track.intervals, track.intervals[1:]):
+        assert earlier.valid_to_ns is not None and earlier.known_to_ns is not None, f"{track.id}: open past"
+        assert earlier.valid_from_ns <= earlier.valid_to_ns <= later.valid_from_ns, f"{track.id}: overlap"
+    if track.intervals:
+        last = track.intervals[-1]
+        assert last.valid_to_ns is None and last.known_to_ns is None, f"{track.id}: closed present"
+        assert all(interval.object_id == track.id for interval in track.intervals), f"{track.id}: foreign history"
+
+
+def track_changes(track: Track, room_of: Optional[RoomOf] = None) -> list[Change]:
+    """Return the changes that a track's history tells."""
+    name = room_of or (lambda _: "")
+    changes: list[Change] = []
+
+    def change(kind: str, old: Interval | None, new: Interval | None, after_ns: int, noticed_ns: int) -> None:
+        changes.append(
+            Change(
+                kind=kind,  # type: ignore[arg-type]
+                object_id=track.id,
+                label=track.label,
+                from_position_m=old.position_m if old else None,
+                to_position_m=new.position_m if new else None,
+                from_room=name(old.position_m) if old else "",
+                to_room=name(new.position_m) if new else "",
+                after_ns=after_ns,
+                noticed_ns=noticed_ns,
+                confidence=round(track.existence if new else 1.0 - track.existence, 4),
+            )
+        )
+
+    place: Interval | None = None
+    for index, interval in enumerate(track.intervals):
+        following = track.intervals[index + 1] if index + 1 < len(track.intervals) else None
+        if interval.cause == "seen_first" and track.place_was_empty_ns is not None:
+            change("added", None, interval, track.place_was_empty_ns, interval.valid_from_ns)
+        elif interval.cause == "seen_elsewhere" and place is not None:
+            change("moved", place, interval, place.valid_to_ns or place.valid_from_ns, interval.valid_from_ns)
+        elif interval.cause == "missed" and place is not None and _was_real(interval, following):
+            change("removed", place, None, place.valid_to_ns or place.valid_from_ns, interval.valid_from_ns)
+        elif interval.cause == "seen_again" and index and _was_real(track.intervals[index - 1], interval):
+            empty = track.intervals[index - 1]
+            change("added", None, interval, empty.valid_to_ns or empty.valid_from_ns, interval.valid_from_ns)
+        if interval.state != "gone":
+            place = interval
+    return changes
+
+
+def _was_real(absence: Interval, following: Interval | None) -> bool:
+    """Tell whether an absence stands: not explained by a move, nor taken back within the same session."""
+    if following is None:
+        return True
+    return following.cause == "seen_again" and following.session != absence.session
+
+
+def box_between(low: Float[np.ndarray, "3"], high: Float[np.ndarray, "3"]) -> Box:
+    """Return the axis-aligned box between two corners."""
+    center, size = (0.5 * (low + high)).astype(float), np.maximum(high - low, 1e-3).astype(float)
+    return Box(center_m=tuple(np.round(center, 4).tolist()), size_m=tuple(np.round(size, 4).tolist()))

@@ -1,0 +1,173 @@
+"""Tracks: everything that the memory keeps of one object.
+
+A track is mutable while the memory runs; what leaves the memory are immutable records (``records``). Nothing here looks
+at images: geometry comes in as points, evidence as counts. How a track changes is ``lifecycle``'s business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+import msgspec
+
+from embodied.errors import StoreError
+from embodied.messages import Box, Interval, ObjectState, Point
+from memory_bank.appearance import Appearance, colour_name
+from memory_bank.voxels import VoxelCloud, VoxelState
+
+TRACK_FORMAT = 1
+
+
+class BestView(msgspec.Struct, kw_only=True):
+    """One of the pictures that show an object best."""
+
+    session: str
+    stamp_ns: int
+    keyframe: int
+    """Index of the keyframe at or before this picture."""
+    camera_position_m: Point
+    score: float
+    """Higher shows more: pixels, completeness."""
+    crop_jpeg: bytes
+    """At most 128 pixels a side."""
+
+
+@dataclass
+class Track:
+    """One object, from its first sighting on."""
+
+    id: str
+    """``o0``, ``o1``, …; survives moves, sessions and restarts."""
+    label_weights: dict[str, float]
+    """Evidence for each label; the empty label of classless detectors is not counted."""
+    voxels: VoxelCloud
+    box: Box
+    """Axis-aligned, world frame, around the solid voxels."""
+    appearance: Appearance
+    first_seen_ns: int
+    last_seen_ns: int
+    first_session: str
+    last_session: str
+    views: list[BestView] = field(default_factory=list)
+    """Best first, at most ``LifecycleConfig.n_views``."""
+    intervals: list[Interval] = field(default_factory=list)
+    """Bi-temporal history, oldest first. Empty until confirmed; ``room`` is left empty, see ``records``."""
+    state: ObjectState = "present"
+    """``moved`` is present, at another place than before; ``gone`` is not there any more; ``unknown`` is doubtful."""
+    confirmed: bool = False
+    """Seen often enough to count. Nobody outside the mapper is shown a track that is not."""
+    n_observations: int = 0
+    n_missed: int = 0
+    """Frames with evidence of absence since it was last seen."""
+    existence: float = 0.5
+    """Confidence that it exists and is where the box says, 0 to 1."""
+    closest_m: float = float("inf")
+    """Distance of the closest view."""
+    seen_with: set[str] = field(default_factory=set)
+    """Tracks nearby that had a mask of their own in one frame with this one: never merged with it."""
+    merged_ids: list[str] = field(default_factory=list)
+    """Tracks that turned out to be this one."""
+    missed_from: list[Point] = field(default_factory=list)
+    """Camera positions of the frames counted in ``n_missed``, the distinct ones."""
+    seen_empty_ns: Optional[int] = None
+    """First instant of the present run of evidence of absence."""
+    place_was_empty_ns: Optional[int] = None
+    """Last instant, in an earlier session, at which its first place was seen without it; None if nobody had looked."""
+
+    @property
+    def label(self) -> str:
+        """The label with the most evidence; the alphabetically first of equals; empty if there is none."""
+        return min(self.label_weights, key=lambda name: (-self.label_weights[name], name), default="")
+
+    @property
+    def label_shares(self) -> dict[str, float]:
+        """Share of each label, largest first."""
+        total = sum(self.label_weights.values())
+        ordered = sorted(self.label_weights.items(), key=lambda item: (-item[1], item[0]))
+        return {name: weight / total for name, weight in ordered} if total > 0 else {}
+
+    @property
+    def position_m(self) -> Point:
+        """Centre of the box."""
+        return self.box.center_m
+
+    @property
+    def colour(self) -> str:
+        """The colour a person would name it by, empty if none stands out."""
+        return colour_name(self.appearance)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the memory believes it stands at ``position_m``."""
+        return self.confirmed and self.state in ("present", "moved")
+
+    @property
+    def number(self) -> int:
+        """The number in the id: the order of first sighting."""
+        return int(self.id[1:])
+
+    @property
+    def longest_m(self) -> float:
+        """Longest side of the box."""
+        return max(self.box.size_m)
+
+    def to_bytes(self) -> bytes:
+        """Return the track for a store."""
+        return msgspec.msgpack.encode(
+            _StoredTrack(
+                **{name: getattr(self, name) for name in _PLAIN_FIELDS},
+                voxels=self.voxels.state(),
+                seen_with=sorted(self.seen_with),
+            )
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Track":
+        """Read what ``to_bytes`` wrote.
+
+        Raises:
+            StoreError: The bytes are damaged or from another version.
+        """
+        try:
+            stored = msgspec.msgpack.decode(data, type=_StoredTrack)
+            if stored.format != TRACK_FORMAT:
+                raise StoreError(f"track: expected format {TRACK_FORMAT}, got {stored.format}")
+            voxels = VoxelCloud.from_state(stored.voxels)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise StoreError(f"track: damaged ({error})") from error
+        plain = {name: getattr(stored, name) for name in _PLAIN_FIELDS}
+        return cls(**plain, voxels=voxels, seen_with=set(stored.seen_with))
+
+
+class _StoredTrack(msgspec.Struct, kw_only=True):
+    """A track as bytes: arrays are bytes, sets are sorted lists."""
+
+    format: int = TRACK_FORMAT
+    id: str
+    label_weights: dict[str, float]
+    voxels: VoxelState
+    box: Box
+    appearance: Appearance
+    first_seen_ns: int
+    last_seen_ns: int
+    first_session: str
+    last_session: str
+    views: list[BestView]
+    intervals: list[Interval]
+    state: ObjectState
+    confirmed: bool
+    n_observations: int
+    n_missed: int
+    existence: float
+    closest_m: float
+    seen_with: list[str]
+    merged_ids: list[str]
+    missed_from: list[Point]
+    seen_empty_ns: Optional[int]
+    place_was_empty_ns: Optional[int]
+
+
+_PLAIN_FIELDS = tuple(
+    name for name in _StoredTrack.__struct_fields__ if name not in ("format", "voxels", "seen_with")
+)

@@ -1,0 +1,292 @@
+"""One view against the scene graph: associate, update, carve, miss, merge.
+
+The work of a view is bounded by what is in it: the only step over the whole map is one pass over plain arrays of boxes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from embodied.arrays import DepthMetres, Float, Int, Transform
+from embodied.config import Config
+from embodied.messages import Intrinsics, Point
+from memory_bank.appearance import similarity
+from memory_bank.association import (
+    Assignment,
+    AssociationConfig,
+    assign,
+    boxes_touch,
+    centre_score,
+    label_factor,
+    place_score,
+    same_thing_counts,
+)
+from memory_bank.detections import Measured, MeasuredFrame
+from memory_bank.lifecycle import LifecycleConfig, absorb, miss, new_track, observe
+from memory_bank.scene_graph import SceneGraph
+from memory_bank.track import Track
+from memory_bank.visibility import Sighting, VisibilityConfig, look_at, near_frustum
+
+
+class TrackerConfig(Config):
+    """Settings of the step from detections to tracks."""
+
+    association: AssociationConfig = AssociationConfig()
+    visibility: VisibilityConfig = VisibilityConfig()
+    lifecycle: LifecycleConfig = LifecycleConfig()
+    new_within_m: float = 4.5
+    """New tracks begin with things nearer than this."""
+    new_min_pixels: int = 20
+    """… and larger than this."""
+    match_points: int = 40
+    """Points of a detection that are compared with a track's surface."""
+    together_m: float = 0.6
+    """Tracks this near each other remember that they were seen as two."""
+    absent_share: float = 0.7
+    """Share of the visible points that must be seen through to speak of absence."""
+    absent_points: int = 5
+    """Fewest points that must be visible."""
+    absent_px: float = 6.0
+    """The thing must be expected this large."""
+    flat_m: float = 0.07
+    """Things this thin cannot be seen through; another thing's mask at their place speaks of absence too."""
+    merge_after: int = 3
+    """Frames in which one thing's mask covers two tracks before they are one."""
+    merge_share: float = 0.75
+    """Share of the points that it must cover."""
+
+
+@dataclass(frozen=True)
+class ViewInput:
+    """One view, measured."""
+
+    session: str
+    stamp_ns: int
+    frame: MeasuredFrame
+    depth_m: DepthMetres
+    intrinsics: Intrinsics
+    T_world_camera: Transform
+
+    @property
+    def camera_m(self) -> Point:
+        """Where the camera is."""
+        x, y, z = self.T_world_camera[:3, 3].tolist()
+        return x, y, z
+
+
+@dataclass
+class ViewResult:
+    """What one view changed."""
+
+    observed: list[tuple[Track, Measured]] = field(default_factory=list)
+    confirmed: list[Track] = field(default_factory=list)
+    dirty_ids: set[str] = field(default_factory=set)
+    removed_ids: set[str] = field(default_factory=set)
+    n_gone: int = 0
+
+
+class Tracker:
+    """Holds the evidence about pairs of tracks that no single track can hold."""
+
+    def __init__(self, config: TrackerConfig, graph: SceneGraph) -> None:
+        self.config = config
+        self._graph = graph
+        self._doubles: dict[tuple[str, str], int] = {}
+        self._n_views = 0
+
+    def step(self, view: ViewInput) -> ViewResult:
+        """Bring the graph up to date with one view."""
+        result = ViewResult()
+        self._n_views += 1
+        tracks = self._candidates(view)
+        samples = [t.voxels.samples(self.config.visibility.n_samples, self._n_views) for t in tracks]
+        sighting = look_at(
+            [points for points, _ in samples],
+            np.array([t.longest_m for t in tracks], dtype=np.float32),
+            view.depth_m,
+            view.frame.owner,
+            len(view.frame.things) + 1,
+            view.T_world_camera,
+            view.intrinsics,
+            self.config.visibility,
+        )
+        assignment = assign(self._scores(view, tracks, sighting), self.config.association)
+        self._carve(tracks, [keys for _, keys in samples], sighting, assignment)
+        self._observe(view, tracks, assignment, result)
+        self._create(view, assignment, result)
+        self._miss(view, tracks, sighting, assignment, result)
+        self._merge(tracks, sighting, assignment, result)
+        return result
+
+    # ------------------------------------------------------------------------------------------- who is who
+
+    def _candidates(self, view: ViewInput) -> list[Track]:
+        """Return the tracks that may be in view, by id."""
+        _, low, high = self._graph.bounds()
+        radii = 0.5 * np.linalg.norm(high - low, axis=1)
+        far_m = self.config.visibility.max_distance_m
+        rows = near_frustum(0.5 * (low + high), radii + 0.1, view.T_world_camera, view.intrinsics, far_m)
+        return self._graph.tracks_at(rows)
+
+    def _scores(
+        self, view: ViewInput, tracks: list[Track], sighting: Sighting
+    ) -> Float[np.ndarray, "n_detections n_tracks"]:
+        """Return how well each detection fits each track; 0 where their boxes are apart."""
+        things, config = view.frame.things, self.config.association
+        scores = np.zeros((len(things), len(tracks)))
+        if not things or not tracks:
+            return scores
+        centers = np.array([t.box.center_m for t in tracks])
+        halves = 0.5 * np.array([t.box.size_m for t in tracks])
+        low, high = np.array([d.low_m for d in things]), np.array([d.high_m for d in things])
+        slack = 0.1 + 0.02 * max(d.distance_m for d in things)
+        near = boxes_touch(low, high, centers - halves, centers + halves, slack)
+        seen = np.maximum(sighting.n_owned.sum(axis=1) + sighting.n_through, 1)
+        forward = sighting.n_owned / seen[:, None]
+        for d, t in np.argwhere(near).tolist():
+            scores[d, t] = self._score(things[d], tracks[t], float(forward[t, d + 1]), config)
+        return scores
+
+    def _score(self, thing: Measured, track: Track, forward: float, config: AssociationConfig) -> float:
+        """Return how well one detection fits one track."""
+        lean = label_factor(thing.label, track.label_shares, config)
+        if track.state == "gone":
+            lean = lean * lean
+        colour = similarity(thing.colour_shares, track.appearance.shares())
+        lean *= config.other_colour + (1.0 - config.other_colour) * colour
+        place = 0.0
+        if forward > 0.05:
+            reach_m = config.near_m + config.near_relative * thing.distance_m + config.near_voxels * track.voxels.size_m
+            step = max(1, len(thing.points) // self.config.match_points)
+            place = place_score(forward, track.voxels.near_share(thing.points[::step], reach_m))
+        centre = 0.0
+        if max(thing.longest_m, track.longest_m) < config.compact_m:
+            apart_m = float(np.linalg.norm(thing.center_m - np.array(track.box.center_m)))
+            centre = 0.8 * centre_score(apart_m, thing.longest_m, track.longest_m, 0.02 + 0.01 * thing.distance_m)
+        return lean * max(place, centre)
+
+    # ------------------------------------------------------------------------------------------- what follows
+
+    def _carve(
+        self, tracks: list[Track], keys: list[Int[np.ndarray, " n"]], sighting: Sighting, assignment: Assignment
+    ) -> None:
+        """Let tracks that are seen lose the voxels that are seen through."""
+        ends = np.cumsum([len(k) for k in keys])
+        blur_m = self.config.lifecycle.blur_m
+        for _, t in assignment.pairs:
+            through = sighting.point_through[ends[t] - len(keys[t]) : ends[t]]
+            if not through.any():
+                continue
+            # Only some voxels are looked at in a frame; those count for the others.
+            share = max(1.0, len(tracks[t].voxels.solid_keys()) / max(1, len(keys[t])))
+            weight = share / (1.0 + (float(sighting.distance_m[t]) / blur_m) ** 2)
+            tracks[t].voxels.carve(keys[t][through], weight)
+
+    def _observe(
+        self, view: ViewInput, tracks: list[Track], assignment: Assignment, result: ViewResult
+    ) -> None:
+        """Give the matched tracks their detections."""
+        for d, t in assignment.pairs:
+            track, thing = tracks[t], view.frame.things[d]
+            was_confirmed = track.confirmed
+            observe(track, thing, view.stamp_ns, view.session, self.config.lifecycle)
+            self._graph.touch(track)
+            result.observed.append((track, thing))
+            result.dirty_ids.add(track.id)
+            if track.confirmed and not was_confirmed:
+                result.confirmed.append(track)
+        self._seen_together([tracks[t] for _, t in assignment.pairs])
+
+    def _seen_together(self, tracks: list[Track]) -> None:
+        """Remember that neighbours are two."""
+        if len(tracks) < 2:
+            return
+        centers = np.array([t.box.center_m for t in tracks])
+        halves = 0.5 * np.array([t.box.size_m for t in tracks])
+        low, high = centers - halves, centers + halves
+        for a, b in np.argwhere(np.triu(boxes_touch(low, high, low, high, self.config.together_m), 1)).tolist():
+            tracks[a].seen_with.add(tracks[b].id)
+            tracks[b].seen_with.add(tracks[a].id)
+
+    def _create(self, view: ViewInput, assignment: Assignment, result: ViewResult) -> None:
+        """Begin tentative tracks of what no track explains."""
+        for d in assignment.new:
+            thing = view.frame.things[d]
+            if thing.distance_m > self.config.new_within_m or thing.n_pixels < self.config.new_min_pixels:
+                continue
+            track = new_track(self._graph.new_id(), thing, view.stamp_ns, view.session, self.config.lifecycle)
+            self._graph.insert(track)
+            result.observed.append((track, thing))
+            result.dirty_ids.add(track.id)
+
+    def _miss(
+        self,
+        view: ViewInput,
+        tracks: list[Track],
+        sighting: Sighting,
+        assignment: Assignment,
+        result: ViewResult,
+    ) -> None:
+        """Count evidence of absence against tracks that were expected and not seen."""
+        matched = {t for _, t in assignment.pairs}
+        owners = {d: tracks[t] for d, t in assignment.pairs}
+        for t, track in enumerate(tracks):
+            if t in matched or track.state == "gone" or not self._is_absent(view, t, track, sighting, owners):
+                continue
+            result.dirty_ids.add(track.id)
+            if miss(track, view.stamp_ns, view.session, view.camera_m, self.config.lifecycle):
+                result.n_gone += 1
+            if not track.confirmed and track.n_missed >= 2:
+                self._graph.remove(track.id)
+                result.removed_ids.add(track.id)
+
+    def _is_absent(
+        self, view: ViewInput, t: int, track: Track, sighting: Sighting, owners: dict[int, Track]
+    ) -> bool:
+        """Tell whether the view shows that a track's place is empty."""
+        n_seen = int(sighting.n_seen[t])
+        expected_px = track.longest_m * view.intrinsics.fx_px / max(float(sighting.distance_m[t]), 0.1)
+        n_samples = min(self.config.visibility.n_samples, max(1, len(track.voxels.solid_keys())))
+        if n_seen < min(self.config.absent_points, n_samples) or n_seen < 0.5 * n_samples:
+            return False
+        if expected_px < self.config.absent_px:
+            return False
+        n_absent = int(sighting.n_through[t])
+        if min(track.box.size_m) < self.config.flat_m:
+            others = [d for d, owner in owners.items() if owner.confirmed and owner.id in track.seen_with]
+            n_absent = max(n_absent, int(sum(sighting.n_masked[t, d + 1] for d in others)))
+        return n_absent >= self.config.absent_share * n_seen
+
+    def _merge(self, tracks: list[Track], sighting: Sighting, assignment: Assignment, result: ViewResult) -> None:
+        """Join tracks that one mask covers again and again, unless they were ever seen as two."""
+        config = self.config
+        for a, b in same_thing_counts(sighting.n_owned, assignment.pairs, 3, config.merge_share):
+            lose, keep = tracks[a], tracks[b]
+            if lose.id in keep.seen_with or lose.state == "gone" or not self._alike(keep, lose):
+                continue
+            pair = (lose.id, keep.id)
+            self._doubles[pair] = self._doubles.get(pair, 0) + 1
+            if self._doubles[pair] < config.merge_after or lose.id not in self._graph or keep.id not in self._graph:
+                continue
+            if lose.number < keep.number and lose.confirmed:
+                lose, keep = keep, lose
+            self.join(keep, lose, result)
+
+    def join(self, keep: Track, lose: Track, result: ViewResult) -> None:
+        """Merge two tracks of one thing."""
+        if keep.id not in self._graph or lose.id not in self._graph or self._graph.get(lose.id) is not lose:
+            return
+        absorb(keep, lose)
+        self._graph.merge(keep.id, lose.id)
+        result.dirty_ids.add(keep.id)
+        result.removed_ids.add(lose.id)
+        result.observed = [(keep if track is lose else track, thing) for track, thing in result.observed]
+
+    def _alike(self, a: Track, b: Track) -> bool:
+        """Tell whether labels allow two tracks to be one thing."""
+        shares_a, shares_b = a.label_shares, b.label_shares
+        if not shares_a or not shares_b:
+            return True
+        return sum(min(share, shares_b.get(name, 0.0)) for name, share in shares_a.items()) >= 0.4

@@ -1,0 +1,141 @@
+"""What the depth image says of known tracks: still there, seen through, hidden, or out of view.
+
+An object that was not detected is no evidence of its absence; a surface measured clearly *behind* where it should stand
+is (ray tests against depth as in Khronos, Schmid et al., 2024, and DynaMem, Liu et al., 2024).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from embodied.arrays import Bool, DepthMetres, Float, Int, Points, Transform
+from embodied.config import Config
+from embodied.geometry import invert
+from embodied.messages import Intrinsics
+
+
+class VisibilityConfig(Config):
+    """Margins of the ray test."""
+
+    n_samples: int = 32
+    """Points of a track that are projected in a frame."""
+    border_px: int = 3
+    """Points nearer to the image's edge are left alone: the pose is not that exact."""
+    margin_m: float = 0.05
+    """Depth must lie so far behind a point to see through it …"""
+    margin_relative: float = 0.015
+    """… plus this share of the distance …"""
+    margin_quadratic: float = 0.006
+    """… plus this times the distance squared in metres: noise of stereo and structured light."""
+    max_distance_m: float = 5.0
+    """Points farther away are left alone."""
+    min_distance_m: float = 0.3
+    """Points nearer too."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Where sampled points of several tracks fall in one view. Row i speaks of the i-th track handed in."""
+
+    n_in_view: Int[np.ndarray, " n_tracks"]
+    """Points inside the image and the range of distances, with valid depth behind them."""
+    n_hidden: Int[np.ndarray, " n_tracks"]
+    """Of those, behind something that is not the track itself."""
+    n_through: Int[np.ndarray, " n_tracks"]
+    """Of those, in front of the measured surface by more than the margin."""
+    n_owned: Int[np.ndarray, "n_tracks n_owners"]
+    """Of those neither hidden nor seen through, how many fall into no mask (column 0) or into mask i (column i + 1)."""
+    n_masked: Int[np.ndarray, "n_tracks n_owners"]
+    """Of all that the thing could not hide itself, seen through or on the surface, how many fall into which mask."""
+    distance_m: Float[np.ndarray, " n_tracks"]
+    """Mean depth of the points in view; inf if there are none."""
+    point_track: Int[np.ndarray, " n_points"]
+    point_through: Bool[np.ndarray, " n_points"]
+    """For each sampled point in the order handed in: its track, and whether it was seen through."""
+
+    @property
+    def n_seen(self) -> Int[np.ndarray, " n_tracks"]:
+        """Points that say something: in view and not hidden."""
+        seen: Int[np.ndarray, " n_tracks"] = self.n_in_view - self.n_hidden
+        return seen
+
+
+def near_frustum(
+    centers_m: Points, radii_m: Float[np.ndarray, " n"], T_world_camera: Transform, intrinsics: Intrinsics, far_m: float
+) -> Int[np.ndarray, " k"]:
+    """Return the indices of spheres that may reach into the view. One pass over plain arrays."""
+    T_camera_world = invert(T_world_camera)
+    points = centers_m @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
+    x, y, z = points[:, 0], points[:, 1], points[:, 2]
+    slope_x = max(intrinsics.cx_px, intrinsics.width_px - intrinsics.cx_px) / intrinsics.fx_px
+    slope_y = max(intrinsics.cy_px, intrinsics.height_px - intrinsics.cy_px) / intrinsics.fy_px
+    reach_x, reach_y = radii_m * np.hypot(1.0, slope_x), radii_m * np.hypot(1.0, slope_y)
+    inside = (z > -radii_m) & (z < far_m + radii_m)
+    inside &= (np.abs(x) <= z * slope_x + reach_x) & (np.abs(y) <= z * slope_y + reach_y)
+    return np.flatnonzero(inside)
+
+
+def look_at(
+    samples: Sequence[Points],
+    longest_m: Float[np.ndarray, " n_tracks"],
+    depth_m: DepthMetres,
+    owner: Int[np.ndarray, "height width"],
+    n_owners: int,
+    T_world_camera: Transform,
+    intrinsics: Intrinsics,
+    config: VisibilityConfig,
+) -> Sighting:
+    """Project points of tracks into a view and compare them with depth and masks.
+
+    Args:
+        samples: World points of each track.
+        longest_m: Size of each track: a surface nearer than a point by up to it may be the track's own.
+        depth_m: Measured depth.
+        owner: 1 + index of the mask at each pixel, 0 for none.
+        n_owners: Masks + 1.
+        T_world_camera: Pose of the camera.
+        intrinsics: Of the depth image.
+        config: Margins.
+    """
+    n_tracks = len(samples)
+    lengths = np.array([len(points) for points in samples], dtype=np.int64)
+    track = np.repeat(np.arange(n_tracks), lengths)
+    points = np.concatenate(samples) if n_tracks else np.zeros((0, 3), dtype=np.float32)
+    T_camera_world = invert(T_world_camera).astype(np.float32)
+    in_camera = points @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
+    z = in_camera[:, 2]
+    safe = np.maximum(z, 1e-3)
+    u = np.rint(intrinsics.fx_px * in_camera[:, 0] / safe + intrinsics.cx_px)
+    v = np.rint(intrinsics.fy_px * in_camera[:, 1] / safe + intrinsics.cy_px)
+    border = config.border_px
+    inside = (z > config.min_distance_m) & (z < config.max_distance_m) & (u >= border) & (v >= border)
+    inside &= (u < intrinsics.width_px - border) & (v < intrinsics.height_px - border)
+    pixel = np.where(inside, v * intrinsics.width_px + u, 0).astype(np.int64)
+    measured = depth_m.ravel()[pixel]
+    inside &= measured > 0
+    margin = config.margin_m + config.margin_relative * z + config.margin_quadratic * z * z
+    through = inside & (measured > z + margin)
+    hidden = inside & (measured < z - margin - longest_m[track])
+    cells = track * n_owners + owner.ravel()[pixel]
+
+    def by_track(which: Bool[np.ndarray, " n"]) -> Int[np.ndarray, " n_tracks"]:
+        return np.bincount(track[which], minlength=n_tracks)
+
+    def by_owner(which: Bool[np.ndarray, " n"]) -> Int[np.ndarray, "n_tracks n_owners"]:
+        return np.bincount(cells[which], minlength=n_tracks * n_owners).reshape(n_tracks, n_owners)
+
+    n_in_view = by_track(inside)
+    total_z = np.bincount(track[inside], weights=z[inside], minlength=n_tracks)
+    return Sighting(
+        n_in_view=n_in_view,
+        n_hidden=by_track(hidden),
+        n_through=by_track(through),
+        n_owned=by_owner(inside & ~hidden & ~through),
+        n_masked=by_owner(inside & (measured >= z - margin)),
+        distance_m=np.where(n_in_view > 0, total_z / np.maximum(n_in_view, 1), np.inf),
+        point_track=track,
+        point_through=through,
+    )

@@ -1,0 +1,279 @@
+"""What is left to see in a house, and where to look next: the next best view by gain for its cost in steps.
+
+A cell is left to see while it is unknown and borders on what the camera can look into, or while it was not yet seen from
+near in this session: small things on tables show only from near. Cells that stay unseen although the robot looked at
+them several times are given up, for the floor plan does not know what hides them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from embodied.arrays import Bool, Float, Int, Points2
+from embodied.config import Config
+from embodied.geometry import wrap_angle
+from policies.navigation.grid import FREE, OCCUPIED, UNKNOWN, DistanceField, Grid, Terrain
+from policies.navigation.view import CameraView, Sight, SightRules, cast_rays, coarsen, sum_blocks
+
+_COARSE = 2
+"""Rays are cast over blocks of as many cells a side: four times faster, and fine enough for counting gains."""
+
+
+class CoverageConfig(Config):
+    """What counts as seen, and what a look is worth."""
+
+    near_m: float = 1.8
+    """Occupied cells, and the floor by them, must have been seen from as near as this."""
+    view_range_m: float = 1.7
+    """A look is expected to see cells from near as far along the floor as this."""
+    unknown_range_m: float = 2.6
+    """And to uncover unknown cells as far as this."""
+    over_occupied_m: float = 0.8
+    """How far the camera looks over furniture."""
+    into_unknown_m: float = 0.4
+    """How far a look into the unknown counts."""
+    beside_occupied_m: float = 0.15
+    """Floor as near to something occupied as this must be seen from near."""
+    floor_weight: float = 0.25
+    """Worth of such a floor cell; an occupied one is worth 1."""
+    unknown_weight: float = 0.5
+    """Worth of an unknown cell."""
+    candidate_spacing_m: float = 0.3
+    """Places to look from are tried on a lattice this wide."""
+    n_angles: int = 60
+    """Rays cast from each place."""
+    overhead_steps: float = 4.0
+    """Added to every look's cost: keeps the robot from chasing crumbs by its feet."""
+    gain_power: float = 1.0
+    """Below 1 the robot finishes what is near before it goes to where there is more to see."""
+    stop_gain: float = 40.0
+    """A look that is worth less than this many cells is not made."""
+    keep_factor: float = 0.75
+    """The last goal is kept while its score is at least this share of the best."""
+    n_tries: int = 3
+    """Looks at a cell after which it is given up."""
+
+
+class StepCost(Config):
+    """What one control period is good for."""
+
+    forward_m: float = 0.16
+    turn_rad: float = 0.32
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """A place to stand and a heading to look along."""
+
+    x_m: float
+    y_m: float
+    yaw_rad: float
+    gain: float
+    """Cells expected to be newly seen, weighted."""
+    n_steps: float
+    """Control periods to get there and turn."""
+
+
+class Coverage:
+    """Keeps account of what the robot has looked at in one session."""
+
+    def __init__(self, config: CoverageConfig, camera: CameraView, steps: StepCost) -> None:
+        self.config = config
+        self.camera = camera
+        self.steps = steps
+        self.progress = 0.0
+        self._spacing_rad = 2 * np.pi / config.n_angles
+        self._angles = np.arange(config.n_angles) * self._spacing_rad - np.pi
+        # The picture's edges do not count: a thing cut off there is not recognised.
+        self._half = int(0.45 * camera.horizontal_fov_rad / self._spacing_rad)
+        self._n_looks: Int[np.ndarray, "rows columns"] | None = None
+        self._grid: Grid | None = None
+        self._goal: Viewpoint | None = None
+
+    def needs(self, terrain: Terrain) -> Float[np.ndarray, "rows columns"]:
+        """Return what each cell is worth seeing, 0 for what has been seen or given up."""
+        occupancy, config = terrain.occupancy, self.config
+        looks = self._looks_on(terrain.grid)
+        near = terrain.grid.closest_view_m <= config.near_m
+        occupied = occupancy == OCCUPIED
+        reach = max(1, round(config.beside_occupied_m / terrain.grid.resolution_m))
+        beside = ndimage.uniform_filter(occupied.astype(np.float32), 2 * reach + 1) > 1e-6
+        weight = np.where(occupied & ~near, 1.0, 0.0)
+        weight[(occupancy == FREE) & beside & ~near] = config.floor_weight
+        weight[occupancy == UNKNOWN] = config.unknown_weight
+        weight[looks >= config.n_tries] = 0.0
+        return weight
+
+    def look(self, terrain: Terrain, x_m: float, y_m: float, yaw_rad: float) -> None:
+        """Count one look from a place along a heading at all that should be in view."""
+        looks = self._looks_on(terrain.grid)
+        # Between the rays that count gains lie others, for these thin out with distance.
+        n_between = 4
+        fan = np.arange(-self._half * n_between, self._half * n_between + 1) * (self._spacing_rad / n_between)
+        angles = yaw_rad + fan
+        # On the same coarse cells as the gains: what a gain counted must be given up after enough looks.
+        occupancy = coarsen(terrain.occupancy, _COARSE)
+        sight = self._cast(occupancy, terrain.grid, np.array([[x_m, y_m]]), angles)
+        seen = np.zeros(occupancy.size, dtype=looks.dtype)
+        seen[sight.index[sight.visible]] = 1
+        fine = np.kron(seen.reshape(occupancy.shape), np.ones((_COARSE, _COARSE), dtype=looks.dtype))
+        looks += fine[: looks.shape[0], : looks.shape[1]]
+
+    def choose(self, terrain: Terrain, field: DistanceField, yaw_rad: float) -> Viewpoint | None:
+        """Return the next look, None when none is worth its while; brings ``progress`` up to date."""
+        weight = self.needs(terrain)
+        cells, views = self._candidates(terrain, field)
+        gain = self._gains(terrain, weight, views)
+        n_steps, yaw = self._costs(terrain, field, cells, views, gain, yaw_rad)
+        best_gain = np.take_along_axis(gain, yaw[:, None], axis=1)[:, 0]
+        score = np.where(best_gain >= self.config.stop_gain, best_gain**self.config.gain_power / (n_steps + self.config.overhead_steps), 0.0)
+        self._update_progress(terrain, weight, gain)
+        if not score.any():
+            self._goal = None
+            return None
+        best = int(np.argmax(score))
+        kept = self._kept(views, score)
+        if kept is not None and score[kept] >= self.config.keep_factor * score[best]:
+            best = kept
+        self._goal = Viewpoint(
+            float(views[best, 0]),
+            float(views[best, 1]),
+            float(self._angles[yaw[best]]),
+            float(best_gain[best]),
+            float(n_steps[best]),
+        )
+        return self._goal
+
+    def _candidates(self, terrain: Terrain, field: DistanceField) -> tuple[Int[np.ndarray, "n 2"], Points2]:
+        """Return reachable cells on a lattice fixed in the world, and the place where the robot stands."""
+        grid = terrain.grid
+        stride = max(1, round(self.config.candidate_spacing_m / grid.resolution_m))
+        first = [-round(origin / grid.resolution_m) % stride for origin in grid.origin_m[::-1]]
+        cells = np.argwhere(np.isfinite(field.cost_m[first[0] :: stride, first[1] :: stride])) * stride + first
+        cells = np.concatenate([np.array([field.source]), cells])
+        if self._goal is not None:
+            goal = grid.cell_of(self._goal.x_m, self._goal.y_m)
+            if grid.contains(goal) and np.isfinite(field.cost_m[goal]):
+                cells = np.concatenate([cells, np.array([goal])])
+        return cells, grid.centers_of(cells)
+
+    def _cast(
+        self,
+        occupancy: Int[np.ndarray, "rows columns"],
+        grid: Grid,
+        places_m: Points2,
+        angles: Float[np.ndarray, " n_angles"],
+    ) -> Sight:
+        """Look from places over coarse cells: at known ones from near only, at unknown ones from further off too."""
+        config = self.config
+        resolution_m = grid.resolution_m * _COARSE
+        rules = SightRules(config.unknown_range_m, config.over_occupied_m, config.into_unknown_m)
+        sight = cast_rays(occupancy, grid, resolution_m, places_m, angles, rules)
+        near = sight.distances_m <= config.view_range_m
+        kind = occupancy.ravel()[sight.index]
+        return Sight(sight.angles_rad, sight.distances_m, sight.index, sight.visible & (near | (kind == UNKNOWN)))
+
+    def _gains(
+        self, terrain: Terrain, weight: Float[np.ndarray, "rows columns"], places_m: Points2
+    ) -> Float[np.ndarray, "n_places n_angles"]:
+        """Return the worth of looking from each place along each angle, with the camera's whole field.
+
+        Rays thin out with distance: each sample stands for the area between its neighbours, so that the sum over a
+        sector is the worth of its cells.
+        """
+        occupancy, worth = coarsen(terrain.occupancy, _COARSE), sum_blocks(weight, _COARSE)
+        sight = self._cast(occupancy, terrain.grid, places_m, self._angles)
+        area = sight.distances_m * self._spacing_rad / (terrain.grid.resolution_m * _COARSE)
+        per_ray = (np.where(sight.visible, worth.ravel()[sight.index], 0.0) * area).sum(axis=2)
+        half = self._half
+        wrapped = np.concatenate([per_ray[:, -half:], per_ray, per_ray[:, :half]], axis=1)
+        sums = np.concatenate([np.zeros((len(places_m), 1)), np.cumsum(wrapped, axis=1)], axis=1)
+        return sums[:, 2 * half + 1 :] - sums[:, : -2 * half - 1]
+
+    def _costs(
+        self,
+        terrain: Terrain,
+        field: DistanceField,
+        cells: Int[np.ndarray, "n 2"],
+        places_m: Points2,
+        gain: Float[np.ndarray, "n_places n_angles"],
+        yaw_rad: float,
+    ) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+        """Return the control periods to each place and the best look there, and the index of that look's angle."""
+        columns = terrain.grid.shape[1]
+        flat = cells[:, 0] * columns + cells[:, 1]
+        cost_m = field.cost_m.ravel()[flat]
+        here = terrain.grid.centers_of(np.array([field.source]))[0]
+        departure = self._direction(terrain, here, field.ancestors(flat, 0.6), yaw_rad)
+        # The heading on arrival: from a few cells before.
+        before = flat
+        for _ in range(6):
+            before = field.predecessor.ravel()[before]
+        delta = places_m - terrain.grid.centers_of(np.stack(np.divmod(before, columns), axis=1))
+        arrival = np.where(np.hypot(*delta.T) > 1e-6, np.arctan2(delta[:, 1], delta[:, 0]), yaw_rad)
+        turn = np.abs((self._angles[None, :] - arrival[:, None] + np.pi) % (2 * np.pi) - np.pi)
+        start_turn = np.abs((departure - yaw_rad + np.pi) % (2 * np.pi) - np.pi)
+        steps = (cost_m / self.steps.forward_m + start_turn / self.steps.turn_rad)[:, None] + turn / self.steps.turn_rad
+        yaw = np.argmax(gain / (steps + self.config.overhead_steps), axis=1)
+        return np.take_along_axis(steps, yaw[:, None], axis=1)[:, 0], yaw
+
+    @staticmethod
+    def _direction(
+        terrain: Terrain, here: Float[np.ndarray, "2"], flat: Int[np.ndarray, " n"], otherwise_rad: float
+    ) -> Float[np.ndarray, " n"]:
+        delta = terrain.grid.centers_of(np.stack(np.divmod(flat, terrain.grid.shape[1]), axis=1)) - here
+        return np.where(np.hypot(*delta.T) > 1e-6, np.arctan2(delta[:, 1], delta[:, 0]), otherwise_rad)
+
+    def _kept(self, views: Points2, score: Float[np.ndarray, " n"]) -> int | None:
+        """Return which candidate is the goal chosen last time, if its score is not nothing."""
+        if self._goal is None:
+            return None
+        distance = np.hypot(views[:, 0] - self._goal.x_m, views[:, 1] - self._goal.y_m)
+        nearest = int(np.argmin(distance))
+        return nearest if distance[nearest] < 0.1 and score[nearest] > 0.0 else None
+
+    def _update_progress(
+        self, terrain: Terrain, weight: Float[np.ndarray, "rows columns"], gain: Float[np.ndarray, "n_places n_angles"]
+    ) -> None:
+        """Estimate the covered share from occupied cells seen from near, and 1 once no look is worth its while."""
+        occupied = terrain.occupancy == OCCUPIED
+        n_left = float((weight[occupied] > 0).sum())
+        n_unknown = float(gain.max(axis=1).sum() / max(len(gain), 1)) if len(gain) else 0.0
+        total = float(occupied.sum())
+        self.progress = max(self.progress, (total - n_left) / (total + n_unknown) if total else 0.0)
+
+    def _looks_on(self, grid: Grid) -> Int[np.ndarray, "rows columns"]:
+        """Return the count of looks on this grid, carried over when the map has grown."""
+        old, looks = self._grid, self._n_looks
+        if looks is None or old is None or old.resolution_m != grid.resolution_m:
+            looks = np.zeros(grid.shape, dtype=np.int32)
+        elif old.shape != grid.shape or old.origin_m != grid.origin_m:
+            looks = carry_over(looks, old, grid)
+        self._n_looks, self._grid = looks, grid
+        return looks
+
+
+def carry_over(
+    values: Int[np.ndarray, "old_rows old_columns"], old: Grid, new: Grid
+) -> Int[np.ndarray, "rows columns"]:
+    """Return values of one grid's cells on another of the same resolution, 0 where the first has none."""
+    moved = np.zeros(new.shape, dtype=values.dtype)
+    rows, columns = np.indices(old.shape)
+    row = rows + round((old.origin_m[1] - new.origin_m[1]) / new.resolution_m)
+    column = columns + round((old.origin_m[0] - new.origin_m[0]) / new.resolution_m)
+    inside = (row >= 0) & (row < new.shape[0]) & (column >= 0) & (column < new.shape[1])
+    moved[row[inside], column[inside]] = values[inside]
+    return moved
+
+
+def turn_towards(from_rad: float, to_rad: float) -> float:
+    """Return the shorter turn between two headings, counter-clockwise positive."""
+    return wrap_angle(to_rad - from_rad)
+
+
+def seen_share(grid: Grid, mask: Bool[np.ndarray, "rows columns"], near_m: float) -> float:
+    """Return the share of the masked cells that were seen from near; 1 if there are none."""
+    return float((grid.closest_view_m[mask] <= near_m).mean()) if mask.any() else 1.0

@@ -1,0 +1,154 @@
+"""Where to stand to see a thing from near: on furniture, in a shelf, on the floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from embodied.arrays import Float, Int, Points2
+from embodied.config import Config
+from embodied.geometry import invert
+from embodied.messages import Observation, Point
+from policies.navigation.grid import FREE, Cell, DistanceField, Terrain, distance_field
+from policies.navigation.view import CameraView
+
+
+class GoToConfig(Config):
+    """What counts as being there."""
+
+    reach_m: float = 1.3
+    """The reachable place nearest to the target lies within this, or the target cannot be reached."""
+    around_m: float = 0.7
+    """As far from that place, along the floor, the robot may stand for a better view."""
+    hidden_cost: float = 4.0
+    """Worth in metres of a view with something else standing between."""
+    edge_cost: float = 2.0
+    """Worth in metres of having the target outside of the picture's upper and lower edge."""
+    edge_margin_rad: float = 0.15
+    """From the edges of the picture."""
+    depth_tolerance_m: float = 0.5
+    """What the camera sees in the target's direction may be as much nearer: the thing's own front."""
+    n_places: int = 4
+    """Places tried before giving up."""
+    apart_m: float = 0.3
+    """Between places that are tried."""
+
+
+@dataclass(frozen=True)
+class StandingPlace:
+    """A place to stand and the heading that faces the target."""
+
+    x_m: float
+    y_m: float
+    yaw_rad: float
+    cell: Cell
+    cost: float
+
+    def on(self, cell: Cell) -> StandingPlace:
+        """Return the same place on a map whose cells are numbered otherwise."""
+        return replace(self, cell=cell)
+
+
+def find_standing_places(
+    config: GoToConfig,
+    terrain: Terrain,
+    distances: DistanceField,
+    camera: CameraView,
+    target_m: Point,
+    tried: Sequence[StandingPlace] = (),
+) -> list[StandingPlace]:
+    """Return places from which the target should be in view, best first; empty if none near it can be reached.
+
+    A good place is near the reachable place that is nearest to the target, has only the carrying furniture between
+    itself and the target, and little of that, and shows the target well inside the picture.
+    """
+    cells = _cells_around(config, terrain, distances, target_m)
+    if len(cells) == 0:
+        return []
+    centers = terrain.grid.centers_of(cells)
+    for place in tried:
+        keep = np.hypot(centers[:, 0] - place.x_m, centers[:, 1] - place.y_m) > config.apart_m
+        cells, centers = cells[keep], centers[keep]
+    if len(cells) == 0:
+        return []
+    offset = np.array(target_m[:2]) - centers
+    distance = np.hypot(offset[:, 0], offset[:, 1])
+    over_m, hidden = _between(terrain, centers, np.array(target_m[:2]))
+    shown = camera.shows_height(target_m[2], distance - camera.forward_m, config.edge_margin_rad)
+    crowded = np.clip(terrain.config.preferred_clearance_m - terrain.clearance_m[cells[:, 0], cells[:, 1]], 0.0, None)
+    cost = distance + over_m + 2.0 * crowded + config.hidden_cost * hidden + config.edge_cost * ~shown
+    cost += 0.02 * distances.cost_m[cells[:, 0], cells[:, 1]]
+    order = np.argsort(cost, kind="stable")
+    yaw = np.arctan2(offset[:, 1], offset[:, 0])
+    return [
+        StandingPlace(
+            float(centers[i, 0]),
+            float(centers[i, 1]),
+            float(yaw[i]),
+            (int(cells[i, 0]), int(cells[i, 1])),
+            float(cost[i]),
+        )
+        for i in order.tolist()
+    ]
+
+
+def _cells_around(
+    config: GoToConfig, terrain: Terrain, distances: DistanceField, target_m: Point
+) -> Int[np.ndarray, "n 2"]:
+    """Return the reachable cells a short way from the reachable cell that is nearest to the target."""
+    reachable = np.argwhere(np.isfinite(distances.cost_m))
+    offsets = terrain.grid.centers_of(reachable) - target_m[:2]
+    distance = np.hypot(offsets[:, 0], offsets[:, 1])
+    nearest = int(np.argmin(distance))
+    if distance[nearest] > config.reach_m:
+        return reachable[:0]
+    row, column = reachable[nearest].tolist()
+    # Crowded metres count longer in the field, so that the true way is never longer than the limit.
+    around = distance_field(terrain, (row, column), limit_m=config.around_m)
+    return np.argwhere(np.isfinite(around.cost_m))
+
+
+def _between(
+    terrain: Terrain, places_m: Points2, target_m: Float[np.ndarray, "2"]
+) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """Return how much of each line of sight lies over what carries the target, and whether something else is on it."""
+    n_samples = 40
+    share = (np.arange(n_samples) + 0.5) / n_samples
+    points = places_m[:, None, :] + share[None, :, None] * (target_m - places_m)[:, None, :]
+    cells = terrain.grid.cells_of(points)
+    rows, columns = terrain.grid.shape
+    row, column = np.clip(cells[..., 0], 0, rows - 1), np.clip(cells[..., 1], 0, columns - 1)
+    free = terrain.occupancy[row, column] == FREE
+    # From the target backwards: the first run of what is not free is its carrier.
+    backwards = free[:, ::-1]
+    carrier_begun = np.maximum.accumulate(~backwards, axis=1)
+    free_again = np.maximum.accumulate(backwards & carrier_begun, axis=1)
+    hidden = (~backwards & free_again).any(axis=1)
+    length = np.hypot(*(target_m - places_m).T) / n_samples
+    return (~free).sum(axis=1) * length, hidden.astype(np.int64)
+
+
+def target_in_view(observation: Observation, target_m: Point, tolerance_m: float) -> bool:
+    """Tell whether the first camera's depth shows nothing before the target; True where it cannot tell.
+
+    The nearest depth that matters is ``tolerance_m`` before the target's middle; a fifth of the pixels around it is
+    enough, for parts of a thing may be hidden.
+    """
+    if not observation.cameras or observation.cameras[0].depth is None:
+        return True
+    camera = observation.cameras[0]
+    depth = observation.cameras[0].depth
+    T_camera_world = invert(observation.T_world_base @ camera.T_base_camera)
+    x, y, z = T_camera_world[:3, :3] @ np.array(target_m) + T_camera_world[:3, 3]
+    if z <= 0.05:
+        return False
+    k = camera.intrinsics
+    u, v = round(k.fx_px * x / z + k.cx_px), round(k.fy_px * y / z + k.cy_px)
+    if not (0 <= u < k.width_px and 0 <= v < k.height_px):
+        return False
+    half = max(1, round(0.05 * k.fx_px / z))
+    window = depth[max(v - half, 0) : v + half + 1, max(u - half, 0) : u + half + 1]
+    valid = window[window > 0]
+    return valid.size == 0 or bool((valid >= 1000.0 * (z - tolerance_m)).mean() >= 0.2)

@@ -1,0 +1,118 @@
+"""Furnished houses from a seed."""
+
+from __future__ import annotations
+
+from typing import List, Tuple
+
+import numpy as np
+
+from sim.houses.clearance import Clearance, clearance
+from sim.houses.furnish import DoesNotFit, Furnisher
+from sim.houses.layout import WALL_M, FloorPlan, draw_plan
+from sim.houses.placing import Contents, footprint
+from sim.houses.sight import hidden_things
+from sim.houses.stage import build_stage
+from sim.scene import Instance, Light, Rectangle, Scene
+
+MIN_OBJECTS, MIN_CATEGORIES = 45, 28
+_TALL_M = 1.0
+_N_DRAWS = 60
+_LIGHT_HEIGHT_M = 2.25
+_FREE_PER_ROOM_M2 = 0.8
+
+
+def generate_house(seed: int, n_rooms: int = 5) -> Scene:
+    """Make a furnished house; the same arguments give the same house.
+
+    Every room can be reached by a disc of 0.20 m radius with margin, and every small thing can be seen from a place
+    where the robot can stand.
+
+    Raises:
+        ValueError: ``seed`` is negative or ``n_rooms`` is out of range.
+    """
+    if seed < 0:
+        raise ValueError(f"seed: expected 0 or more, got {seed}")
+    for attempt in range(_N_DRAWS):
+        rng = np.random.default_rng([seed, n_rooms, attempt])
+        plan = draw_plan(rng, n_rooms)
+        contents = Contents(seed)
+        try:
+            Furnisher(rng, plan, contents).furnish()
+        except DoesNotFit:
+            continue
+        floor = clearance(plan, contents.footprints())
+        if not all_rooms_reachable(plan, floor):
+            continue
+        scene = _scene(f"house-{seed}", rng, plan, contents, floor)
+        scene = _without(scene, hidden_things(scene, floor))
+        categories = {scene.templates[instance.template].category for instance in scene.instances}
+        if len(scene.instances) >= MIN_OBJECTS and len(categories) >= MIN_CATEGORIES:
+            return scene
+    raise AssertionError(f"no house with {n_rooms} rooms from seed {seed} in {_N_DRAWS} draws")
+
+
+def plan_of(scene: Scene) -> FloorPlan:
+    """Return the floor plan of a scene."""
+    corners = np.array([region.rectangle_m for region in scene.regions])
+    (x0, y0), (x1, y1) = corners[:, :2].min(axis=0).tolist(), corners[:, 2:].max(axis=0).tolist()
+    return FloorPlan((x0 - WALL_M, y0 - WALL_M, x1 + WALL_M, y1 + WALL_M), scene.regions, scene.doors)
+
+
+def all_rooms_reachable(plan: FloorPlan, floor: Clearance) -> bool:
+    """Tell whether the robot can get into every room and has some floor there."""
+    cell_m2 = (floor.centers(np.ones((2, 1), dtype=bool))[1, 0] - floor.centers(np.ones((2, 1), dtype=bool))[0, 0]) ** 2
+    return all(
+        float((floor.window(region.rectangle_m) & floor.reachable).sum()) * cell_m2 >= _FREE_PER_ROOM_M2
+        for region in plan.regions
+    )
+
+
+def _scene(name: str, rng: np.random.Generator, plan: FloorPlan, contents: Contents, floor: Clearance) -> Scene:
+    tall = [footprint(b) for i, b in contents.bounds.items() if b[5] > _TALL_M and contents.instances[i].support == 0]
+    instances = tuple(contents.instances[i] for i in sorted(contents.instances))
+    used = {instance.template for instance in instances}
+    return Scene(
+        name=name,
+        stage=build_stage(rng, plan, tall),
+        templates={handle: contents.templates[handle] for handle in sorted(used)},
+        instances=instances,
+        lights=tuple(_light(region.rectangle_m) for region in plan.regions),
+        regions=plan.regions,
+        doors=plan.doors,
+        start_pose=_start(plan, floor),
+    )
+
+
+def _light(rectangle: Rectangle) -> Light:
+    x0, y0, x1, y1 = rectangle
+    return Light(((x0 + x1) / 2, (y0 + y1) / 2, _LIGHT_HEIGHT_M), (1.0, 0.96, 0.9), 0.18 * (x1 - x0) * (y1 - y0))
+
+
+def _start(plan: FloorPlan, floor: Clearance) -> Tuple[float, float, float]:
+    """Return the widest free place of the living room, looking at the room's middle."""
+    rectangle = plan.regions[0].rectangle_m
+    mask = floor.window(rectangle) & floor.reachable
+    at = int(np.argmax(np.where(mask, floor.distance_m, -1.0)))
+    x, y = floor.centers(np.arange(mask.size).reshape(mask.shape) == at)[0].tolist()
+    center_x, center_y = (rectangle[0] + rectangle[2]) / 2, (rectangle[1] + rectangle[3]) / 2
+    return x, y, float(np.arctan2(center_y - y, center_x - x))
+
+
+def _without(scene: Scene, hidden: List[int]) -> Scene:
+    """Return the scene without some instances and what rests on them, numbered anew from 1."""
+    gone = set(hidden)
+    while True:
+        more = {i.instance_id for i in scene.instances if i.support in gone and i.instance_id not in gone}
+        if not more:
+            break
+        gone |= more
+    kept = [instance for instance in scene.instances if instance.instance_id not in gone]
+    number = {0: 0, **{instance.instance_id: n for n, instance in enumerate(kept, start=1)}}
+    instances = tuple(
+        Instance(number[i.instance_id], i.template, i.T_world_object, number[i.support], i.relation) for i in kept
+    )
+    used = {instance.template for instance in instances}
+    templates = {handle: template for handle, template in scene.templates.items() if handle in used}
+    return Scene(
+        scene.name, scene.stage, templates, instances, scene.lights, scene.regions, scene.doors, scene.start_pose
+    )

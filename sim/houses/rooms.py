@@ -1,0 +1,180 @@
+"""What belongs in which room: furniture first, then the small things on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Literal, Tuple
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One piece of furniture of a room, placed in the order of the list."""
+
+    category: str
+    where: Literal["wall", "corner", "beside", "facing", "before", "behind_desk", "centre"] = "wall"
+    """At any wall; near a corner; next to, opposite, or in front of ``anchor``; in the room with chairs around."""
+    anchor: str = ""
+    clear_m: float = 0.6
+    """Free floor kept before its front."""
+    needed: bool = True
+    """The house is drawn anew if it does not fit."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Small things of a room."""
+
+    category: str
+    places: Tuple[str, ...]
+    """Categories in this room, tried in order; ``floor`` for beside a wall."""
+    count: int = 1
+
+
+FURNITURE: Dict[str, Tuple[Piece, ...]] = {
+    "living room": (
+        Piece("sofa"),
+        Piece("tv stand", "facing", "sofa"),
+        Piece("coffee table", "before", "sofa", needed=False),
+        Piece("bookshelf"),
+        Piece("armchair", needed=False),
+        Piece("floor lamp", "corner", clear_m=0.1),
+        Piece("plant", "corner", clear_m=0.0),
+        Piece("guitar", "corner", clear_m=0.0, needed=False),
+        Piece("cabinet", needed=False),
+    ),
+    "kitchen": (
+        Piece("counter"),
+        Piece("stove", "beside", "counter"),
+        Piece("fridge", "beside", "counter"),
+        Piece("table", "centre"),
+        Piece("trash can", "corner", clear_m=0.2),
+    ),
+    "bathroom": (
+        Piece("bathtub"),
+        Piece("sink"),
+        Piece("toilet"),
+        Piece("washing machine", needed=False),
+        Piece("basket", "corner", clear_m=0.0, needed=False),
+    ),
+    "bedroom": (
+        Piece("bed", clear_m=0.5),
+        Piece("nightstand", "beside", "bed"),
+        Piece("wardrobe"),
+        Piece("dresser"),
+        Piece("stool", "corner", clear_m=0.0, needed=False),
+    ),
+    "office": (
+        Piece("desk", clear_m=0.8),
+        Piece("office chair", "behind_desk", "desk"),
+        Piece("bookshelf"),
+        Piece("cabinet"),
+        Piece("plant", "corner", clear_m=0.0, needed=False),
+        Piece("trash can", "corner", clear_m=0.1, needed=False),
+    ),
+    "dining room": (
+        Piece("table", "centre"),
+        Piece("cabinet"),
+        Piece("floor lamp", "corner", clear_m=0.1, needed=False),
+        Piece("plant", "corner", clear_m=0.0, needed=False),
+    ),
+    "hallway": (
+        Piece("cabinet"),
+        Piece("umbrella stand", "corner", clear_m=0.1),
+        Piece("stool", "corner", clear_m=0.0),
+        Piece("dresser", needed=False),
+    ),
+    "guest room": (
+        Piece("bed", clear_m=0.5),
+        Piece("nightstand", "beside", "bed", needed=False),
+        Piece("dresser"),
+        Piece("armchair", needed=False),
+    ),
+}
+
+ITEMS: Dict[str, Tuple[Item, ...]] = {
+    "living room": (
+        Item("tv", ("tv stand",)),
+        Item("book", ("bookshelf",), 3),
+        Item("clock", ("bookshelf",)),
+        Item("photo", ("bookshelf", "tv stand")),
+        Item("vase", ("coffee table", "cabinet", "tv stand")),
+        Item("mug", ("coffee table", "cabinet")),
+        Item("pillow", ("sofa",), 2),
+        Item("pillow", ("armchair",)),
+        Item("teddy bear", ("sofa",)),
+        Item("laptop", ("coffee table", "cabinet")),
+        Item("radio", ("cabinet", "tv stand")),
+        Item("candle", ("coffee table", "cabinet")),
+        Item("toy car", ("floor", "coffee table")),
+        Item("ball", ("floor",)),
+    ),
+    "kitchen": (
+        Item("microwave", ("counter",)),
+        Item("toaster", ("counter",)),
+        Item("kettle", ("counter", "stove")),
+        Item("pot", ("stove",)),
+        Item("pan", ("stove",)),
+        Item("bowl", ("table",)),
+        Item("apple", ("bowl", "table")),
+        Item("banana", ("bowl", "table")),
+        Item("teapot", ("table",)),
+        Item("plate", ("table",), 2),
+        Item("mug", ("table", "counter"), 2),
+        Item("bottle", ("table", "counter")),
+        Item("jar", ("counter", "table")),
+        Item("wine glass", ("table",)),
+        Item("box", ("floor",)),
+    ),
+    "bathroom": (
+        Item("rubber duck", ("bathtub",)),
+        Item("bottle", ("sink",)),
+        Item("towel", ("washing machine",)),
+        Item("jar", ("washing machine", "sink")),
+        Item("ball", ("basket",)),
+    ),
+    "bedroom": (
+        Item("lamp", ("nightstand", "dresser")),
+        Item("clock", ("nightstand", "dresser")),
+        Item("teddy bear", ("bed",)),
+        Item("hat", ("bed", "stool", "dresser")),
+        Item("vase", ("dresser",)),
+        Item("candle", ("dresser",)),
+        Item("photo", ("dresser", "nightstand")),
+        Item("towel", ("bed",)),
+        Item("shoe", ("floor",), 2),
+        Item("suitcase", ("floor",)),
+    ),
+    "office": (
+        Item("monitor", ("desk",)),
+        Item("keyboard", ("desk",)),
+        Item("lamp", ("desk",)),
+        Item("mug", ("desk", "cabinet")),
+        Item("printer", ("cabinet",)),
+        Item("book", ("bookshelf",), 3),
+        Item("globe", ("bookshelf", "desk")),
+        Item("toy car", ("bookshelf",)),
+        Item("potted plant", ("bookshelf", "desk", "cabinet")),
+        Item("backpack", ("floor",)),
+        Item("box", ("floor",)),
+    ),
+    "dining room": (
+        Item("bowl", ("table",)),
+        Item("pear", ("bowl", "table")),
+        Item("vase", ("cabinet",)),
+        Item("candle", ("table", "cabinet")),
+        Item("plate", ("table",)),
+        Item("bottle", ("table",)),
+    ),
+    "hallway": (
+        Item("hat", ("cabinet", "stool", "dresser")),
+        Item("backpack", ("floor",)),
+        Item("shoe", ("floor",), 2),
+        Item("vase", ("cabinet", "dresser")),
+    ),
+    "guest room": (
+        Item("lamp", ("nightstand", "dresser")),
+        Item("pillow", ("bed", "armchair")),
+        Item("photo", ("dresser",)),
+        Item("suitcase", ("floor",)),
+    ),
+}

@@ -1,0 +1,216 @@
+"""Light that is computed once a scene: soft shadows and ambient occlusion at points spread over every surface.
+
+Nothing moves during a session and surfaces are matt, so what reaches a point does not depend on where the camera is.
+Each triangle carries a lattice of points; a pixel blends the three around it. Frames then cost no shadow rays, and
+shadows are softer than one ray a pixel could give.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Sequence, Tuple
+
+import numpy as np
+from embreex.rtcore_scene import EmbreeScene
+
+from embodied.arrays import Float, Int, Points
+from embodied.config import Config
+from sim.scene import Light
+from sim.world_mesh import WorldMesh, face_normals
+
+_NO_HIT = -1
+_RAYS_A_CALL = 1 << 20
+
+
+class LightingSettings(Config):
+    """How a scene is lit."""
+
+    spacing_m: float = 0.11
+    """Greatest distance between lattice points along a triangle's edge."""
+    max_divisions: int = 80
+    """Most steps along an edge, whatever its length."""
+    n_ambient_rays: int = 16
+    """Directions in which a point looks for open space."""
+    ambient_distance_m: float = 0.9
+    """A direction is open if nothing is nearer."""
+    n_shadow_rays: int = 4
+    """Points on each lamp that a surface point looks at."""
+    lamp_radius_m: float = 0.12
+    """Size of a lamp; softens shadows."""
+    lamp_reach_m: float = 8.0
+    """Light fades to nothing at this distance."""
+    ambient: float = 0.5
+    """Share of the light that comes from all around; the rest comes from lamps."""
+    exposure: float = 0.85
+    """Light on a typical floor point, 1 being white paper at full brightness."""
+
+
+@dataclass(frozen=True)
+class LightField:
+    """Light at the lattice points. Point (i, j), i + j <= n, of a face lies at barycentric (i / n, j / n)."""
+
+    divisions: Int[np.ndarray, " n_faces"]
+    """n of each face."""
+    first: Int[np.ndarray, " n_faces"]
+    """Row of the face's point (0, 0); point (i, j) is ``i (2 n + 3 - i) / 2 + j`` rows further."""
+    rgb: Float[np.ndarray, "3 n_points"]
+    """Red, green and blue in rows of their own: gathers from them are the fastest."""
+
+    def at(
+        self,
+        face: Int[np.ndarray, " n_pixels"],
+        u: Float[np.ndarray, " n_pixels"],
+        v: Float[np.ndarray, " n_pixels"],
+    ) -> Tuple[Float[np.ndarray, " n_pixels"], ...]:
+        """Return red, green and blue light at barycentric u, v of faces, linear between lattice points."""
+        n: np.ndarray = self.divisions.take(face)
+        steps = n.astype(np.float32)
+        a, b = u * steps, v * steps
+        i: np.ndarray = a.astype(np.int32)
+        j: np.ndarray = b.astype(np.int32)
+        a -= i.astype(np.float32)
+        b -= j.astype(np.float32)
+        rest = 1.0 - a - b
+        # Of the two triangles of a lattice cell the upper one starts from the opposite corner.
+        upper = (rest < 0) & (i + j < n - 1)
+        along_j = self.first.take(face) + ((i * (2 * n + 3 - i)) >> 1) + j + 1
+        # From row i to row i + 1 at the same j it is n + 1 - i places.
+        along_i = along_j + (n - i)
+        start = np.where(upper, along_i + 1, along_j - 1)
+        np.abs(rest, out=rest)
+        weight_i = np.where(upper, 1.0 - b, a)
+        weight_j = np.where(upper, 1.0 - a, b)
+        return tuple(
+            rest * color.take(start) + weight_i * color.take(along_i) + weight_j * color.take(along_j)
+            for color in self.rgb
+        )
+
+
+def bake(mesh: WorldMesh, embree: EmbreeScene, lights: Sequence[Light], settings: LightingSettings) -> LightField:
+    """Compute the light at the lattice points of every face."""
+    divisions, first, points, normals, faces_normal = _lattice(mesh, settings)
+    _, representative, inverse = np.unique(_keys(points, normals), return_index=True, return_inverse=True)
+    points, normals, off = points[representative], normals[representative], faces_normal[representative]
+    field = _gather(embree, points + 0.004 * off, normals, lights, settings)
+    # A face may be drawn inside out, or seal a hollow: its front then looks into the dark, and its back counts.
+    dark = np.flatnonzero(field[0] < 0.03)
+    if len(dark):
+        back = _gather(embree, points[dark] - 0.004 * off[dark], -normals[dark], lights, settings)
+        brighter = back[0] > field[0][dark]
+        field[0][dark[brighter]] = back[0][brighter]
+        field[1][dark[brighter]] = back[1][brighter]
+    openness, direct = field
+    floor = (normals[:, 2] > 0.9) & (points[:, 2] < 0.05) & (direct.max(axis=1) > 0)
+    typical = float(np.median(direct[floor].mean(axis=1))) if floor.any() else 0.0
+    lamps = direct * ((1.0 - settings.ambient) / typical if typical > 0 else 0.0)
+    # Light from all around comes a little more from above, and never quite dies in corners.
+    ambient = (0.3 + 0.7 * openness) * (0.92 + 0.08 * normals[:, 2])
+    rgb = (lamps + settings.ambient * ambient[:, None]) * settings.exposure
+    padded = np.concatenate([rgb[inverse.ravel()], np.zeros((settings.max_divisions + 2, 3))])
+    return LightField(divisions=divisions, first=first, rgb=np.ascontiguousarray(padded.T, dtype=np.float32))
+
+
+def _lattice(mesh: WorldMesh, settings: LightingSettings) -> Tuple[np.ndarray, np.ndarray, Points, Points, Points]:
+    edges = np.linalg.norm(mesh.corners - np.roll(mesh.corners, 1, axis=1), axis=2).max(axis=1)
+    wanted = np.ceil(edges / settings.spacing_m).astype(np.int32)
+    divisions = np.clip(wanted, 1, settings.max_divisions).astype(np.int32)
+    counts = (divisions + 1) * (divisions + 2) // 2
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
+    n_points = int(counts.sum())
+    points = np.empty((n_points, 3), dtype=np.float32)
+    normals = np.empty_like(points)
+    face_normal = np.empty_like(points)
+    flat = face_normals(mesh.corners)
+    grids: Dict[int, np.ndarray] = {int(n): _barycentric(int(n)) for n in np.unique(divisions)}
+    for n, weights in grids.items():
+        faces = np.flatnonzero(divisions == n)
+        rows = first[faces][:, None] + np.arange(len(weights))
+        # A point on the rim would look along the next surface, or into it; it is drawn a little to the middle.
+        inner = 0.94 * weights + 0.02 if n < 4 else weights + (1 / 3 - weights) * min(0.06, 0.25 / n)
+        points[rows] = np.einsum("pc,fck->fpk", inner.astype(np.float32), mesh.corners[faces])
+        normals[rows] = np.einsum("pc,fck->fpk", weights.astype(np.float32), mesh.normals[faces])
+        face_normal[rows] = flat[faces][:, None]
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    return divisions, first, points, normals, face_normal
+
+
+def _barycentric(n: int) -> Float[np.ndarray, "n_points 3"]:
+    i, j = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
+    keep = i + j <= n
+    along_i, along_j = i[keep] / n, j[keep] / n
+    return np.stack([1.0 - along_i - along_j, along_i, along_j], axis=1)
+
+
+def _keys(points: Points, normals: Points) -> Int[np.ndarray, " n_points"]:
+    """Pack place (8 mm) and direction into one integer each, so that equal points are lit once."""
+    place = np.round(points / 0.008).astype(np.int64) & 0xFFFF
+    direction = (np.round(normals * 12).astype(np.int64) + 15) & 0x1F
+    keys = np.zeros(len(points), dtype=np.int64)
+    for column in range(3):
+        keys = (keys << 21) | (place[:, column] << 5) | direction[:, column]
+    return keys
+
+
+def _gather(
+    embree: EmbreeScene, points: Points, normals: Points, lights: Sequence[Light], settings: LightingSettings
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Return openness (n,) in [0, 1] and the lamps' light (n, 3) at points."""
+    points = np.ascontiguousarray(points, dtype=np.float32)
+    openness = np.zeros(len(points), dtype=np.float32)
+    directions = _hemisphere(settings.n_ambient_rays)
+    side = np.where(np.abs(normals[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
+    tangent = np.cross(side, normals)
+    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
+    bitangent = np.cross(normals, tangent)
+    for x, y, z in directions:
+        rays = np.ascontiguousarray(x * tangent + y * bitangent + z * normals, dtype=np.float32)
+        openness += _free(embree, points, rays, np.full(len(points), settings.ambient_distance_m, dtype=np.float32))
+    openness /= len(directions)
+    direct = np.zeros((len(points), 3), dtype=np.float32)
+    for light in lights:
+        _add_lamp(direct, embree, points, normals, light, settings)
+    return openness, direct
+
+
+def _add_lamp(
+    direct: np.ndarray, embree: EmbreeScene, points: Points, normals: Points, light: Light, settings: LightingSettings
+) -> None:
+    """Add one lamp's light to ``direct`` in place."""
+    to_lamp = np.asarray(light.position_m, dtype=np.float32) - points
+    distance = np.linalg.norm(to_lamp, axis=1)
+    cosine = np.einsum("ij,ij->i", to_lamp, normals) / np.maximum(distance, 1e-3)
+    near = np.flatnonzero((distance < settings.lamp_reach_m) & (cosine > 0))
+    if not len(near):
+        return
+    visible = np.zeros(len(near), dtype=np.float32)
+    for offset in _sphere(settings.n_shadow_rays) * settings.lamp_radius_m:
+        rays = (to_lamp[near] + offset).astype(np.float32)
+        length = np.linalg.norm(rays, axis=1)
+        # The lamp's own shade must not hide it.
+        reach = np.maximum(length - 0.3, 0.01) / np.maximum(length, 1e-3)
+        visible += _free(embree, points[near], rays, reach.astype(np.float32))
+    fade = (1.0 - (distance[near] / settings.lamp_reach_m) ** 2) ** 2 / (1.0 + distance[near] ** 2)
+    strength = light.intensity * fade * cosine[near] * visible / settings.n_shadow_rays
+    direct[near] += strength[:, None] * np.asarray(light.color, dtype=np.float32)
+
+
+def _free(embree: EmbreeScene, origins: Points, rays: Points, reach: np.ndarray) -> np.ndarray:
+    """Return 1.0 for rays that meet nothing within ``reach`` times their own length."""
+    out = np.empty(len(origins), dtype=np.float32)
+    for start in range(0, len(origins), _RAYS_A_CALL):
+        part = slice(start, start + _RAYS_A_CALL)
+        out[part] = embree.run(origins[part], rays[part], dists=reach[part].copy(), query="OCCLUDED") == _NO_HIT
+    return out
+
+
+def _hemisphere(n: int) -> Float[np.ndarray, "n 3"]:
+    """Return directions about +z, spread as the cosine (Malley's method on a sunflower disc)."""
+    k = np.arange(n) + 0.5
+    radius, angle = np.sqrt(k / n), k * np.pi * (3.0 - np.sqrt(5.0))
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1.0 - radius**2)], axis=1)
+
+
+def _sphere(n: int) -> Float[np.ndarray, "n 3"]:
+    k = np.arange(n) + 0.5
+    z, angle = 1.0 - 2.0 * k / n, k * np.pi * (3.0 - np.sqrt(5.0))
+    return np.stack([np.sqrt(1 - z**2) * np.cos(angle), np.sqrt(1 - z**2) * np.sin(angle), z], axis=1)

@@ -1,0 +1,71 @@
+"""What the one who runs an episode tells the bridge. Only the launcher knows the address.
+
+Replies say how things go and nothing about what stands where: the truth is in the truth files.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Union
+
+from embodied.messages import ErrorReply, Message
+
+
+class StartSession(Message, tag="start_session"):
+    """Put the robot at its start pose and begin; the first observation follows at once."""
+
+    session: str
+    stamp_ns: int
+    """What the robot's clock shows then."""
+
+
+class EndSession(Message, tag="end_session"):
+    """Stop the robot and close the session, once every consumer has it all on disk."""
+
+
+class ChangeHouse(Message, tag="change_house"):
+    """Let the night pass: move, remove and add some things. Between sessions only."""
+
+    seed: int
+
+
+class GetOperatorStatus(Message, tag="get_operator_status"):
+    """Ask how it goes."""
+
+
+class SessionStarted(Message, tag="session_started"):
+    """The session runs."""
+
+    session: str
+
+
+class SessionEnded(Message, tag="session_ended"):
+    """The session is closed and safe."""
+
+    session: str
+    n_observations: int
+
+
+class HouseChanged(Message, tag="house_changed"):
+    """The night is over."""
+
+    n_changes: int
+
+
+class OperatorStatus(Message, tag="operator_status"):
+    """How it goes."""
+
+    session: str
+    """Empty between sessions."""
+    seq: int
+    """Of the last observation of the session, -1 before the first."""
+    halted: bool
+    n_frames: int
+    """In all sessions."""
+    active_s: float
+    """Wall time in sessions, from start to end."""
+    stage_ms: Dict[str, float]
+    """Mean time a frame spends in each stage."""
+
+
+OperatorRequest = Union[StartSession, EndSession, ChangeHouse, GetOperatorStatus]
+OperatorResponse = Union[SessionStarted, SessionEnded, HouseChanged, OperatorStatus, ErrorReply]

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim.collision import Grid, obstacle_grid
+from sim.robot import DiscRobot, RobotSettings, limit_twists
+from sim.world_mesh import MeshBuilder
+from sim_scenes import furnished_room
+
+OBSTACLES = obstacle_grid(MeshBuilder().build(furnished_room()))
+PERIOD_S = 0.2
+
+
+def robot_at(x_m: float, y_m: float, yaw_rad: float) -> DiscRobot:
+    return DiscRobot(OBSTACLES, (x_m, y_m, yaw_rad), RobotSettings())
+
+
+def overlap_m(grid: Grid, x_m: float, y_m: float, radius_m: float) -> float:
+    """How deep a disc reaches into the nearest obstacle cell, by looking at all of them."""
+    rows, columns = np.nonzero(grid.cells)
+    low_x = grid.origin_m[0] + columns * grid.resolution_m
+    low_y = grid.origin_m[1] + rows * grid.resolution_m
+    dx = x_m - np.clip(x_m, low_x, low_x + grid.resolution_m)
+    dy = y_m - np.clip(y_m, low_y, low_y + grid.resolution_m)
+    return float(radius_m - np.hypot(dx, dy).min())
+
+
+@given(seed=st.integers(0, 100_000))
+def test_whatever_is_commanded_the_disc_never_overlaps_an_obstacle(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    robot = robot_at(-0.5, rng.uniform(-2.0, 2.0), rng.uniform(-np.pi, np.pi))
+    for _ in range(25):
+        robot.step(rng.uniform([-1.0, -1.0, -2.0], [2.0, 1.0, 2.0]), PERIOD_S)
+        assert overlap_m(OBSTACLES, robot.pose[0], robot.pose[1], 0.2) < 1e-9
+
+
+@pytest.mark.parametrize("yaw_rad", np.linspace(-np.pi, np.pi, 9).tolist())
+def test_full_speed_against_a_wall_ends_at_the_wall(yaw_rad: float) -> None:
+    robot = robot_at(-1.5, 0.0, yaw_rad)
+    collided = [robot.step(np.array([0.8, 0.0, 0.0]), PERIOD_S).collided for _ in range(60)]
+    assert any(collided)
+    assert max(abs(robot.pose[0]), abs(robot.pose[1])) < 2.81
+
+
+def test_in_the_open_it_does_what_is_commanded() -> None:
+    robot = robot_at(-2.0, -1.0, 0.3)
+    result = robot.step(np.array([0.5, 0.1, 0.4]), PERIOD_S)
+    assert not result.collided
+    np.testing.assert_allclose(result.twist, [0.5, 0.1, 0.4], rtol=2e-3)
+    assert robot.pose[2] == pytest.approx(0.38)
+
+
+def test_an_arc_closes_to_a_circle() -> None:
+    robot = robot_at(-2.0, 0.0, 0.0)
+    for _ in range(50):
+        robot.step(np.array([0.4, 0.0, 2 * np.pi / 10.0]), PERIOD_S)
+    np.testing.assert_allclose(robot.pose[:2], (-2.0, 0.0), atol=0.01)
+
+
+def test_it_slides_along_a_wall_and_says_that_it_touched() -> None:
+    robot = robot_at(-2.0, 2.5, np.deg2rad(20.0))
+    results = [robot.step(np.array([0.8, 0.0, 0.0]), PERIOD_S) for _ in range(15)]
+    assert results[-1].collided
+    assert robot.pose[0] > -0.8
+    assert results[-1].twist[0] < 0.8
+
+
+def test_it_can_turn_and_drive_away_after_touching() -> None:
+    robot = robot_at(0.0, 0.0, 0.0)
+    for _ in range(5):
+        robot.step(np.array([0.8, 0.0, 0.0]), PERIOD_S)
+    stopped_x_m = robot.pose[0]
+    assert not robot.step(np.array([-0.5, 0.0, 0.0]), PERIOD_S).collided
+    assert robot.pose[0] < stopped_x_m
+
+
+@given(twist=st.tuples(*[st.floats(-1e6, 1e6)] * 3))
+def test_limits_keep_the_direction(twist: tuple[float, float, float]) -> None:
+    settings = RobotSettings()
+    forward, left, turn = limit_twists(np.array([twist]), settings)[0].tolist()
+    assert np.hypot(forward, left) <= settings.max_linear_m_s * (1 + 1e-5)
+    assert abs(turn) <= settings.max_angular_rad_s * (1 + 1e-6)
+    assert forward * twist[1] - left * twist[0] == pytest.approx(0.0, abs=1e-4 * (1 + np.hypot(*twist[:2])))
+
+
+def test_a_start_inside_of_furniture_is_refused() -> None:
+    with pytest.raises(ValueError, match="room around it"):
+        robot_at(1.0, 0.0, 0.0)
