@@ -21,8 +21,10 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR
 SOLVE := --quiet --universal --python-version $(OLDEST) --group build --generate-hashes --no-header --no-annotate
 PIP_FLAGS := --disable-pip-version-check --no-input --progress-bar on
 
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-pythons test-python check fix bench lock clean
+.PHONY: help setup demo test test-all test-pythons test-python check fix bench lock docs clean
 
 help: ## Show this list
 	@echo "make setup | demo | test | check | fix | bench, and for developers:"
@@ -64,6 +66,9 @@ lock: ## Solve the locks anew; needs uv on the path
 	uv pip compile $(SOLVE) -o requirements.lock pyproject.toml
 	uv pip compile $(SOLVE) -o requirements-dev.lock -c requirements.lock --extra dev pyproject.toml
 
+docs: $(VENV)/.run ## Write docs/messages.md anew from the code
+	@$(BIN)/python -m embodied.message_docs docs/messages.md
+
 clean: ## Remove the virtual environments and all caches; keeps runs/
 	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 
@@ -80,5 +85,5 @@ $(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/.made
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@echo "installing what tests and checks need (requirements-dev.lock) …"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock | sed '/^Requirement already/d'
 	@touch $@

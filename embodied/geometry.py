@@ -52,13 +52,14 @@ def planar_pose(x_m: float, y_m: float, yaw_rad: float) -> Transform:
 
 
 def yaw_of(T_world_base: Transform) -> float:
-    """Return the heading of a body frame in radians, in (-pi, pi]."""
+    """Return the heading of a body frame in radians, in [-pi, pi]."""
     return float(np.arctan2(T_world_base[1, 0], T_world_base[0, 0]))
 
 
 def wrap_angle(angle_rad: float) -> float:
     """Return the same angle in [-pi, pi)."""
-    return float((angle_rad + np.pi) % (2.0 * np.pi) - np.pi)
+    wrapped_rad = float((angle_rad + np.pi) % (2.0 * np.pi) - np.pi)
+    return wrapped_rad if wrapped_rad < np.pi else -np.pi  # just below -pi the remainder rounds up to a whole turn
 
 
 def camera_mount(x_m: float, y_m: float, z_m: float, pitch_rad: float) -> Transform:

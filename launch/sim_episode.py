@@ -11,22 +11,28 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Dict, List, Literal, Tuple
+from typing import Any, Literal
 
 import msgspec
 import tyro
 
 from embodied import Memory
 from embodied.clock import NANOSECONDS
-from embodied.config import Config, git_hash, save_config
-from embodied.errors import ConfigurationError, EmbodiedError, ProcessError
-from embodied.messages import GetTask, Point, RunTask, TaskResponse, TaskStatus
-from embodied.process import ProcessConfig
+from embodied.config import Config, git_hash
+from embodied.errors import EmbodiedError, ProcessError, TransportError
+from embodied.messages import Change, GetTask, Message, ObjectRecord, RunTask, TaskResponse, TaskStatus
+from embodied.process import ProcessConfig, peak_rss_mb
 from embodied.progress import Progress
 from embodied.recording.server import RecorderConfig
-from embodied.supervisor import ProcessSpec, Supervisor
+from embodied.report import write_report
+from embodied.report.collect import collect
+from embodied.runs import new_run
+from embodied.supervisor import ProcessSpec, Supervisor, halt_over
 from embodied.transport import RpcClient, socket_address
+from memory_bank.perception.simulator import SimulatorPerceptionConfig
 from memory_bank.server import MemoryConfig
 from policies.server import PolicyConfig
 from sim.collision import navigable_grid
@@ -41,8 +47,11 @@ from sim.episode import (
     score_goals,
     score_questions,
 )
-from sim.habitat_dataset import read_dataset, write_dataset
-from sim.houses import change_overnight, generate_house
+from sim.episode_report import complete
+from sim.habitat_dataset import write_dataset
+from sim.houses import generate_house
+from sim.houses.changes import change_overnight
+from sim.houses_simulator import CameraSettings, HousesSettings
 from sim.judge import score_changes, score_objects
 from sim.operator_messages import (
     ChangeHouse,
@@ -54,6 +63,7 @@ from sim.operator_messages import (
     StartSession,
 )
 from sim.questions import make_questions
+from sim.scene import Scene
 from sim.server import BridgeConfig
 from sim.truth import TruthSession, read_truth
 
@@ -62,6 +72,8 @@ FIRST_MORNING_NS = 1_767_603_600 * NANOSECONDS
 DAY_NS = 86_400 * NANOSECONDS
 EVENING_NS = FIRST_MORNING_NS + DAY_NS + 8 * 3_600 * NANOSECONDS
 POLL_S = 0.05
+DEATH_NOTICED_S = 1.0
+"""By then the supervisor knows which process a missed answer is owed to."""
 
 
 class SimEpisode(Config):
@@ -85,8 +97,6 @@ class SimEpisode(Config):
     """Steps of the robot a day."""
     n_goals: int = 2
     """Answers that the robot drives to."""
-    report: bool = True
-    """Whether to write report.html."""
 
 
 class Group:
@@ -113,7 +123,7 @@ class Group:
         """Tell the bridge what the one who runs the episode wants."""
         return self._call(self._operator, request)
 
-    def run_task(self, request: RunTask, headline: str) -> Tuple[TaskStatus, float]:
+    def run_task(self, request: RunTask, headline: str) -> tuple[TaskStatus, float]:
         """Have the policy do something to its end; return its last status and the seconds that it took."""
         started_s = time.perf_counter()
         status: TaskStatus = self._call(self._tasks, request)
@@ -135,7 +145,7 @@ class Group:
             raise
 
 
-def process_specs(settings: SimEpisode, run: Path, dataset: Path, addresses: Dict[str, str]) -> List[ProcessSpec]:
+def process_specs(settings: SimEpisode, run: Path, dataset: Path, addresses: dict[str, str]) -> list[ProcessSpec]:
     """Return the settings of the four processes. Only the bridge is told where the truth goes."""
     bridge = BridgeConfig(
         pipe=addresses["pipe"],
@@ -183,7 +193,7 @@ class Episode:
         self.group = group
         self.scene = scene
         self.progress = progress
-        self.coverage: Dict[str, float] = {}
+        self.coverage: dict[str, float] = {}
         self.n_frames = 0
         self.moving_s = 0.0
 
@@ -199,8 +209,10 @@ class Episode:
         self.group.operate(EndSession())
         return read_truth(self.run / "truth" / f"{session}.json")
 
-    def drive(self, session: str, stamp_ns: int, goals: Sequence[QuestionResult]) -> Tuple[GoalResult, ...]:
-        """Send the robot to what the memory answered; return the verdicts."""
+    def drive(
+        self, session: str, stamp_ns: int, goals: Sequence[QuestionResult]
+    ) -> tuple[tuple[Drive, GoalResult], ...]:
+        """Send the robot to what the memory answered; return the drives with their verdicts."""
         self.group.operate(StartSession(session=session, stamp_ns=stamp_ns))
         drives = [self._drive_to(session, goal) for goal in goals]
         self.group.operate(EndSession())
@@ -208,7 +220,7 @@ class Episode:
         today = change_overnight(self.scene, self.settings.seed)[0]
         grid = navigable_grid(today)
         poses = {pose.seq: pose for pose in truth.poses}
-        return tuple(judge_drive(d, poses[d.end_seq], truth.objects, grid, today.regions) for d in drives)
+        return tuple((d, judge_drive(d, poses[d.end_seq], truth.objects, grid, today.regions)) for d in drives)
 
     def _drive_to(self, session: str, goal: QuestionResult) -> Drive:
         target_m = goal.answer.objects[0].position_m
@@ -232,12 +244,12 @@ class Episode:
 
 def summarise(
     episode: Episode,
-    days: Tuple[TruthSession, TruthSession],
-    objects: Tuple[Tuple[ObjectRecord, ...], Tuple[ObjectRecord, ...]],
+    days: tuple[TruthSession, TruthSession],
+    objects: tuple[tuple[ObjectRecord, ...], tuple[ObjectRecord, ...]],
     changes: Sequence[Change],
     results: Sequence[QuestionResult],
     goals: Sequence[GoalResult],
-    wall_s: Dict[str, float],
+    wall_s: dict[str, float],
 ) -> EpisodeSummary:
     """Score the episode."""
     heartbeats = episode.group.supervisor.statistics
@@ -304,22 +316,47 @@ def _two_days(episode: Episode, memory: Memory) -> EpisodeSummary:
     results = ask(memory, make_questions(day_one, day_two, settings.seed))
     for result in results:
         progress.done(f"{'right' if result.correct else 'WRONG'}  {result.question.text} {result.answer.text}")
-    goals = episode.drive("errands", EVENING_NS, choose_goals(results, settings.n_goals))
-    for goal in goals:
+    drives = episode.drive("errands", EVENING_NS, choose_goals(results, settings.n_goals))
+    for _, goal in drives:
         progress.done(
             f"{'there' if goal.success else 'MISSED'}  {goal.question} {goal.geodesic_m:.2f} m away, "
             f"{'in view' if goal.in_view else 'not in view'}"
         )
     wall_s = {
+        "before": started_s,
         "day_one": first_s - started_s,
         "day_two": second_s - first_s,
         "evening": progress.elapsed_s - second_s,
-        "before": started_s,
     }
-    summary = summarise(
-        episode, (day_one, day_two), (objects_one, objects_two), changes, results, goals, wall_s
-    )
+    goals = [goal for _, goal in drives]
+    summary = summarise(episode, (day_one, day_two), (objects_one, objects_two), changes, results, goals, wall_s)
     (episode.run / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
-    if settings.report:
-        write_report(episode.run / "report.html", make_report(episode, memory, summary, results, changes, day_two))
+    created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    remembered = collect(memory, episode.run / "logs", title="A robot remembers a house", created=created)
+    data = complete(remembered, settings, summary, day_two.changes, results, drives, episode.run / "logs")
+    write_report(episode.run / "report.html", data)
     return summary
+
+
+def main(settings: SimEpisode) -> int:
+    """Run the episode; return the exit code."""
+    progress = Progress()
+    try:
+        run = new_run(settings.out, settings)
+        summary = run_episode(settings, run, progress)
+    except EmbodiedError as error:
+        progress.interrupt()
+        print(f"sim_episode: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    progress.done(
+        f"objects {summary.objects.precision:.2f} right, {summary.objects.recall:.2f} found; changes F1 "
+        f"{summary.changes.f1:.2f}; questions {summary.questions.correct:.2f} of {summary.questions.asked}; drives "
+        f"{summary.goals.success:.2f}; {summary.frames_per_second:.0f} frames/s; {summary.peak_rss_mb:.0f} MB"
+    )
+    print(f"\nreport   {run / 'report.html'}\nsummary  {run / 'summary.json'}")
+    print(f'ask      embodied recall "where is the mug?" --memory {run / "memory.db"}')
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(SimEpisode)))

@@ -24,9 +24,9 @@ class KeyframeConfig(Config):
 
     strategy: str = "pose"
     """Name in ``STRATEGIES``."""
-    distance_m: float = 0.5
+    distance_m: float = 0.6
     """Keep a frame after the camera moved so far …"""
-    angle_rad: float = 0.44
+    angle_rad: float = 0.6
     """… or turned so far …"""
     interval_s: float = 20.0
     """… or after so long, whatever happened …"""

@@ -42,9 +42,8 @@ NEVER_SEEN = 0.9
 """Confidence in not having seen something."""
 
 _SIMILAR = (
-    {"red", "pink"}, {"red", "orange"}, {"red", "brown"}, {"orange", "brown"}, {"orange", "yellow"}, {"yellow", "beige"},
-    {"brown", "beige"}, {"beige", "white"}, {"white", "grey"}, {"grey", "black"}, {"blue", "turquoise"}, {"blue", "purple"},
-    {"green", "turquoise"}, {"pink", "purple"}, {"brown", "black"},
+    {"red", "pink"}, {"red", "orange"}, {"red", "brown"}, {"orange", "brown"}, {"orange", "yellow"}, {"yellow", "brown"},
+    {"white", "gray"}, {"gray", "black"}, {"blue", "purple"}, {"pink", "purple"}, {"brown", "black"}, {"blue", "green"},
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Rooms, found in the map that the robot built: free space falls apart at its doors.
 
 Furniture is as occupied as a wall, so walls are told from it first: a wall is a long straight run of occupied cells
-that is thin along a good part of its length. All that is not wall and lies within the seen house is *space*. The
-clearance of space from walls is then flooded from its peaks downwards; where two peaks meet at a clearance that a door
+that is thin along a good part of its length; better, it is what was seen above the height of doors (``upper_walls``), where
+the lintels close the doors too. All that is not wall and lies within the seen house is *space*. The clearance of space from walls is then flooded from its peaks downwards; where two peaks meet at a clearance that a door
 would have, and both are clearly roomier than that, they stay two rooms, else they become one (a merge tree pruned by
 persistence, as in watershed segmentation by dynamics, Grimaud 1992). Everything is a pure function of arrays.
 
@@ -45,6 +45,8 @@ class RoomsConfig(Config):
     """A run thicker than this all along is furniture."""
     min_passage_m: float = 0.45
     """Two rooms connect if they touch in free cells over at least this width."""
+    min_upper_share: float = 0.5
+    """If so much of the walls was seen above the height of doors, rooms are told apart there, where they are closed."""
     max_hole_m2: float = 3.0
     """Unseen patches up to this size within the house, behind furniture, count as space."""
 
@@ -108,7 +110,7 @@ def segment_rooms(
     origin_m: tuple[float, float],
     *,
     previous: RoomMap = EMPTY_ROOMS,
-    walls: CellMask | None = None,
+    upper: CellMask | None = None,
     config: RoomsConfig = RoomsConfig(),
 ) -> RoomMap:
     """Find the rooms of a map.
@@ -118,21 +120,45 @@ def segment_rooms(
         resolution_m: Side of a cell.
         origin_m: World x, y of the corner of cell (0, 0).
         previous: The rooms found before; a room that covers most of an old one keeps its id.
-        walls: Cells known to be wall, if the caller can tell (by height); else they are found by shape.
+        upper: Cells that are wall above the height of doors (``upper_walls``), if that was seen.
         config: See ``RoomsConfig``.
     """
     empty = replace(EMPTY_ROOMS, next_id=previous.next_id, resolution_m=resolution_m, origin_m=origin_m)
+    known = np.argwhere(occupancy != UNKNOWN)
     if not (occupancy == FREE).any():
         return replace(empty, cells=np.zeros(occupancy.shape, dtype=np.int16))
+    # Maps are mostly unknown: everything is done in the part that is not.
+    top, left = np.maximum(known.min(axis=0) - 1, 0)
+    bottom, right = known.max(axis=0) + 2
+    part = (slice(top, bottom), slice(left, right))
+    cells = np.zeros(occupancy.shape, dtype=np.int16)
+    cells[part] = _segment(occupancy[part], None if upper is None else upper[part], resolution_m, config)
+    return _identified(cells, occupancy == FREE, replace(empty, cells=cells), previous, config)
+
+
+def _segment(occupancy: Occupancy, upper: CellMask | None, resolution_m: float, config: RoomsConfig) -> CellLabels:
+    """Return a number for each cell of space, 0 elsewhere; numbers may have gaps."""
     occupied = occupancy == OCCUPIED
     along_x, along_y = find_walls(occupied, resolution_m, config)
-    wall = (along_x | along_y) if walls is None else walls
-    space = find_space(occupancy, wall, resolution_m, config)
-    doors = find_doors(occupied, along_x & wall, along_y & wall, space, resolution_m, config)
-    cells = _flood(space & ~doors, resolution_m, config)
-    cells = _open_doors(cells, space, doors, resolution_m, config)
-    cells = _merge_small(cells, occupancy == FREE, resolution_m, config)
-    return _identified(cells, occupancy == FREE, replace(empty, cells=cells), previous, config)
+    walls = along_x | along_y
+    closed = upper is not None and _covers(upper, walls, config)
+    if closed:
+        walls |= upper
+    space = find_space(occupancy, walls, resolution_m, config)
+    if closed:
+        cells = _flood(space, resolution_m, config)
+        _grow(cells, space | (occupancy == FREE))
+    else:
+        doors = find_doors(occupied, along_x, along_y, space, resolution_m, config)
+        cells = _flood(space & ~doors, resolution_m, config)
+        cells = _open_doors(cells, space, doors, resolution_m, config)
+    return _merge_small(cells, occupancy == FREE, resolution_m, config)
+
+
+def _covers(upper: CellMask, walls: CellMask, config: RoomsConfig) -> bool:
+    """Tell whether enough of the walls was seen above the height of doors to go by that."""
+    near = ndimage.binary_dilation(upper, structure=np.ones((5, 5), dtype=bool))
+    return bool(upper.any() and (near & walls).sum() >= config.min_upper_share * walls.sum())
 
 
 # ------------------------------------------------------------------------------------------ walls and space
@@ -335,9 +361,10 @@ def _merge_small(cells: CellLabels, free: CellMask, resolution_m: float, config:
     """Merge regions under the least area into the neighbour they share most border with; drop those without one."""
     cells = cells.copy()
     while True:
-        areas = np.bincount(cells.ravel()) * resolution_m**2
-        areas[0] = np.inf
-        small = [int(i) for i in np.argsort(areas, kind="stable") if 0 < areas[i] < config.min_area_m2]
+        # By free cells: the inside of a row of cabinets may be as large as a small room.
+        areas = np.bincount(cells.ravel(), weights=free.ravel()) * resolution_m**2
+        there = np.unique(cells[cells > 0])
+        small = [int(i) for i in there[np.argsort(areas[there], kind="stable")] if areas[i] < config.min_area_m2]
         if not small:
             return cells
         borders = _borders(cells, np.ones_like(free))

@@ -8,11 +8,8 @@ transaction, so that flipped bytes, lost rows and stale pages are found. What do
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Iterable, Protocol
+from typing import Protocol
 
-import msgspec
-
-from embodied.errors import StoreError
 from embodied.messages import SessionRecord
 from memory_bank.keyframes import Keyframe
 from memory_bank.rooms import RoomMap
@@ -86,74 +83,3 @@ class Store(Protocol):
     def close(self) -> None:
         """Give back what was opened."""
         ...
-
-
-# ------------------------------------------------------------------------------------------ rows as bytes
-
-
-class _StoredRooms(msgspec.Struct, frozen=True):
-    rooms: list[_StoredRoom]
-    cells: bytes
-    shape: tuple[int, int]
-    resolution_m: float
-    origin_m: tuple[float, float]
-    next_id: int
-
-
-class _StoredRoom(msgspec.Struct, frozen=True):
-    id: str
-    index: int
-    center_m: tuple[float, float]
-    area_m2: float
-    outline_m: tuple[tuple[float, float], ...]
-    connects: tuple[str, ...]
-
-
-def rooms_to_bytes(room_map: RoomMap) -> bytes:
-    """Return a map of rooms for a store."""
-    from memory_bank.rooms import Room
-
-    names = Room.__dataclass_fields__
-    rows, columns = room_map.cells.shape
-    return msgspec.msgpack.encode(
-        _StoredRooms(
-            rooms=[_StoredRoom(**{name: getattr(room, name) for name in names}) for room in room_map.rooms],
-            cells=room_map.cells.astype("<i2").tobytes(),
-            shape=(rows, columns),
-            resolution_m=room_map.resolution_m,
-            origin_m=room_map.origin_m,
-            next_id=room_map.next_id,
-        )
-    )
-
-
-def rooms_from_bytes(data: bytes) -> RoomMap:
-    """Read what ``rooms_to_bytes`` wrote.
-
-    Raises:
-        StoreError: The bytes are damaged.
-    """
-    import numpy as np
-
-    from memory_bank.rooms import Room
-
-    try:
-        stored = msgspec.msgpack.decode(data, type=_StoredRooms)
-        cells = np.frombuffer(stored.cells, dtype="<i2").reshape(stored.shape).astype(np.int16)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise StoreError(f"rooms: damaged ({error})") from error
-    rooms = tuple(Room(**msgspec.structs.asdict(room)) for room in stored.rooms)
-    return RoomMap(rooms, cells, stored.resolution_m, stored.origin_m, stored.next_id)
-
-
-def decoded(kind: str, data: bytes, struct: type) -> object:
-    """Decode a row's body; StoreError names the kind of row."""
-    try:
-        return msgspec.msgpack.decode(data, type=struct)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise StoreError(f"{kind}: damaged ({error})") from error
-
-
-def by_number(tracks: Iterable[Track]) -> tuple[Track, ...]:
-    """Return tracks in the order of their numbers."""
-    return tuple(sorted(tracks, key=lambda track: track.number))

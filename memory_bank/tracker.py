@@ -19,6 +19,7 @@ from memory_bank.association import (
     assign,
     boxes_touch,
     centre_score,
+    forward_share,
     label_factor,
     place_score,
     same_thing_counts,
@@ -104,7 +105,7 @@ class Tracker:
         samples = [t.voxels.samples(self.config.visibility.n_samples, self._n_views) for t in tracks]
         sighting = look_at(
             [points for points, _ in samples],
-            np.array([t.longest_m for t in tracks], dtype=np.float32),
+            np.array([0.6 * t.voxels.size_m for t in tracks], dtype=np.float32),
             view.depth_m,
             view.frame.owner,
             len(view.frame.things) + 1,
@@ -143,24 +144,22 @@ class Tracker:
         low, high = np.array([d.low_m for d in things]), np.array([d.high_m for d in things])
         slack = 0.1 + 0.02 * max(d.distance_m for d in things)
         near = boxes_touch(low, high, centers - halves, centers + halves, slack)
-        seen = np.maximum(sighting.n_owned.sum(axis=1) + sighting.n_through, 1)
-        forward = sighting.n_owned / seen[:, None]
         for d, t in np.argwhere(near).tolist():
-            scores[d, t] = self._score(things[d], tracks[t], float(forward[t, d + 1]), config)
+            inside, seen = int(sighting.n_surface[t, d + 1]), int(sighting.n_seen[t])
+            scores[d, t] = self._score(things[d], tracks[t], inside, seen, config)
         return scores
 
-    def _score(self, thing: Measured, track: Track, forward: float, config: AssociationConfig) -> float:
-        """Return how well one detection fits one track."""
+    def _score(self, thing: Measured, track: Track, inside: int, seen: int, config: AssociationConfig) -> float:
+        """Return how well one detection fits one track, ``inside`` of whose ``seen`` points fall into its mask."""
         lean = label_factor(thing.label, track.label_shares, config)
+        forward = forward_share(inside, seen, thing.partial and lean > 0.7)
         if track.state == "gone":
             lean = lean * lean
         colour = similarity(thing.colour_shares, track.appearance.shares())
         lean *= config.other_colour + (1.0 - config.other_colour) * colour
-        place = 0.0
-        if forward > 0.05:
-            reach_m = config.near_m + config.near_relative * thing.distance_m + config.near_voxels * track.voxels.size_m
-            step = max(1, len(thing.points) // self.config.match_points)
-            place = place_score(forward, track.voxels.near_share(thing.points[::step], reach_m))
+        reach_m = config.near_m + config.near_relative * thing.distance_m + config.near_voxels * track.voxels.size_m
+        step = max(1, len(thing.points) // self.config.match_points)
+        place = place_score(forward, track.voxels.near_share(thing.points[::step], reach_m))
         centre = 0.0
         if max(thing.longest_m, track.longest_m) < config.compact_m:
             apart_m = float(np.linalg.norm(thing.center_m - np.array(track.box.center_m)))
@@ -262,13 +261,13 @@ class Tracker:
     def _merge(self, tracks: list[Track], sighting: Sighting, assignment: Assignment, result: ViewResult) -> None:
         """Join tracks that one mask covers again and again, unless they were ever seen as two."""
         config = self.config
-        for a, b in same_thing_counts(sighting.n_owned, assignment.pairs, 3, config.merge_share):
+        for a, b in same_thing_counts(sighting.n_surface, assignment.pairs, 3, config.merge_share):
             lose, keep = tracks[a], tracks[b]
             if lose.id in keep.seen_with or lose.state == "gone" or not self._alike(keep, lose):
                 continue
             pair = (lose.id, keep.id)
             self._doubles[pair] = self._doubles.get(pair, 0) + 1
-            if self._doubles[pair] < config.merge_after or lose.id not in self._graph or keep.id not in self._graph:
+            if self._doubles[pair] < config.merge_after:
                 continue
             if lose.number < keep.number and lose.confirmed:
                 lose, keep = keep, lose
@@ -276,8 +275,8 @@ class Tracker:
 
     def join(self, keep: Track, lose: Track, result: ViewResult) -> None:
         """Merge two tracks of one thing."""
-        if keep.id not in self._graph or lose.id not in self._graph or self._graph.get(lose.id) is not lose:
-            return
+        if self._graph.get(keep.id) is not keep or self._graph.get(lose.id) is not lose:
+            return  # One of them was merged or dropped in this very view.
         absorb(keep, lose)
         self._graph.merge(keep.id, lose.id)
         result.dirty_ids.add(keep.id)

@@ -40,16 +40,12 @@ class VisibilityConfig(Config):
 class Sighting:
     """Where sampled points of several tracks fall in one view. Row i speaks of the i-th track handed in."""
 
-    n_in_view: Int[np.ndarray, " n_tracks"]
-    """Points inside the image and the range of distances, with valid depth behind them."""
-    n_hidden: Int[np.ndarray, " n_tracks"]
-    """Of those, behind something that is not the track itself."""
     n_through: Int[np.ndarray, " n_tracks"]
-    """Of those, in front of the measured surface by more than the margin."""
-    n_owned: Int[np.ndarray, "n_tracks n_owners"]
-    """Of those neither hidden nor seen through, how many fall into no mask (column 0) or into mask i (column i + 1)."""
+    """Points in front of the measured surface by more than the margin."""
+    n_surface: Int[np.ndarray, "n_tracks n_owners"]
+    """Points on the measured surface, by where they fall: into no mask (column 0) or into mask i (column i + 1)."""
     n_masked: Int[np.ndarray, "n_tracks n_owners"]
-    """Of all that the thing could not hide itself, seen through or on the surface, how many fall into which mask."""
+    """Points on the surface or in front of it, likewise."""
     distance_m: Float[np.ndarray, " n_tracks"]
     """Mean depth of the points in view; inf if there are none."""
     point_track: Int[np.ndarray, " n_points"]
@@ -58,8 +54,8 @@ class Sighting:
 
     @property
     def n_seen(self) -> Int[np.ndarray, " n_tracks"]:
-        """Points that say something: in view and not hidden."""
-        seen: Int[np.ndarray, " n_tracks"] = self.n_in_view - self.n_hidden
+        """Points that say something: neither out of view nor behind something, be it the thing's own front."""
+        seen: Int[np.ndarray, " n_tracks"] = self.n_through + self.n_surface.sum(axis=1)
         return seen
 
 
@@ -80,7 +76,7 @@ def near_frustum(
 
 def look_at(
     samples: Sequence[Points],
-    longest_m: Float[np.ndarray, " n_tracks"],
+    coarseness_m: Float[np.ndarray, " n_tracks"],
     depth_m: DepthMetres,
     owner: Int[np.ndarray, "height width"],
     n_owners: int,
@@ -92,7 +88,7 @@ def look_at(
 
     Args:
         samples: World points of each track.
-        longest_m: Size of each track: a surface nearer than a point by up to it may be the track's own.
+        coarseness_m: How far from the surface the points of each track may lie, beyond noise.
         depth_m: Measured depth.
         owner: 1 + index of the mask at each pixel, 0 for none.
         n_owners: Masks + 1.
@@ -117,8 +113,9 @@ def look_at(
     measured = depth_m.ravel()[pixel]
     inside &= measured > 0
     margin = config.margin_m + config.margin_relative * z + config.margin_quadratic * z * z
+    margin = margin + coarseness_m.astype(np.float32)[track]
     through = inside & (measured > z + margin)
-    hidden = inside & (measured < z - margin - longest_m[track])
+    exposed = inside & (measured >= z - margin)
     cells = track * n_owners + owner.ravel()[pixel]
 
     def by_track(which: Bool[np.ndarray, " n"]) -> Int[np.ndarray, " n_tracks"]:
@@ -130,11 +127,9 @@ def look_at(
     n_in_view = by_track(inside)
     total_z = np.bincount(track[inside], weights=z[inside], minlength=n_tracks)
     return Sighting(
-        n_in_view=n_in_view,
-        n_hidden=by_track(hidden),
         n_through=by_track(through),
-        n_owned=by_owner(inside & ~hidden & ~through),
-        n_masked=by_owner(inside & (measured >= z - margin)),
+        n_surface=by_owner(exposed & ~through),
+        n_masked=by_owner(exposed),
         distance_m=np.where(n_in_view > 0, total_z / np.maximum(n_in_view, 1), np.inf),
         point_track=track,
         point_through=through,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Collection
 
 COLOURS = {
-    "red": "red", "orange": "orange", "yellow": "yellow", "green": "green", "blue": "blue", "purple": "purple",
-    "violet": "purple", "lilac": "purple", "pink": "pink", "brown": "brown", "wooden": "brown", "black": "black",
-    "white": "white", "grey": "grey", "gray": "grey", "silver": "grey", "beige": "beige", "cream": "beige",
-    "turquoise": "turquoise", "cyan": "turquoise", "teal": "turquoise", "golden": "yellow", "navy": "blue",
+    "red": "red", "scarlet": "red", "crimson": "red", "orange": "orange", "yellow": "yellow", "golden": "yellow",
+    "green": "green", "olive": "green", "blue": "blue", "navy": "blue", "turquoise": "blue", "cyan": "blue", "teal": "blue",
+    "purple": "purple", "violet": "purple", "lilac": "purple", "pink": "pink", "brown": "brown", "wooden": "brown",
+    "beige": "brown", "black": "black", "white": "white", "cream": "white", "gray": "gray", "grey": "gray", "silver": "gray",
 }  # fmt: skip
 """Each colour word and the one that the memory uses for it."""
 
@@ -63,7 +63,7 @@ ROOM_KINDS = {
     "sitting room": "living room", "bedroom": "bedroom", "bed room": "bedroom", "bathroom": "bathroom",
     "bath room": "bathroom", "restroom": "bathroom", "washroom": "bathroom", "office": "office", "study": "office",
     "home office": "office", "dining room": "dining room", "hallway": "hallway", "hall": "hallway", "corridor": "hallway",
-    "entrance": "hallway",
+    "entrance": "hallway", "guest room": "guest room",
 }  # fmt: skip
 """What people call rooms, and the name that the memory gives them."""
 

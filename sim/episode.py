@@ -1,4 +1,4 @@
-"""The evening of an episode: ask, send the robot to the answers, and sum up. The judge's part, apart from all processes."""
+"""The evening of an episode: ask, send the robot to the answers, and sum up. The judge knows of no process."""
 
 from __future__ import annotations
 

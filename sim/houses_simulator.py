@@ -81,7 +81,8 @@ class HousesSimulator:
         """Put a scene in place and the robot at its start pose; the present scene need not be built again."""
         if scene is not self._scene:
             self._open().load(scene)
-        self._place(scene)
+            self._place(scene)
+        self._robot.pose = scene.start_pose
 
     def observe(self) -> Reading:
         """Render what the camera sees."""

@@ -25,11 +25,11 @@ _RAYS_A_CALL = 1 << 20
 class LightingSettings(Config):
     """How a scene is lit."""
 
-    spacing_m: float = 0.11
+    spacing_m: float = 0.12
     """Greatest distance between lattice points along a triangle's edge."""
     max_divisions: int = 80
     """Most steps along an edge, whatever its length."""
-    n_ambient_rays: int = 16
+    n_ambient_rays: int = 12
     """Directions in which a point looks for open space."""
     ambient_distance_m: float = 0.9
     """A direction is open if nothing is nearer."""
@@ -39,9 +39,9 @@ class LightingSettings(Config):
     """Size of a lamp; softens shadows."""
     lamp_reach_m: float = 8.0
     """Light fades to nothing at this distance."""
-    ambient: float = 0.5
+    ambient: float = 0.45
     """Share of the light that comes from all around; the rest comes from lamps."""
-    exposure: float = 0.85
+    exposure: float = 0.8
     """Light on a typical floor point, 1 being white paper at full brightness."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Protocol
+from typing import Mapping, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Reading:
     """int32; 0 is the stage, and where nothing was hit."""
 
 
+@runtime_checkable
 class Simulator(Protocol):
     """A world with one robot in it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Tuple
 
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
@@ -21,7 +21,7 @@ MIN_SHARE = 0.25
 _RAYS_A_SIDE = 32
 
 
-def _point(values: Sequence[float]) -> Point:
+def _point(values: Vector3) -> Point:
     x, y, z = (float(value) for value in values)
     return x, y, z
 

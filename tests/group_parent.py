@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from group_child import ChildConfig
-
 from embodied.supervisor import ProcessSpec, Supervisor
+from group_child import ChildConfig
 
 if __name__ == "__main__":
     specs = [

@@ -1,7 +1,7 @@
 """Lossless PNG of depth and segments.
 
-Written here in a few lines because the choice of filter and strategy is what makes it fast enough: rows minus the row
-above, run lengths and Huffman codes only. ``docs/decisions`` has the comparison with Pillow's writer. Read by Pillow.
+Written here in a few lines because filter and strategy decide whether it is fast enough for every frame, and Pillow's
+writer tries all filters: here it is rows minus the row above, then run lengths and Huffman codes. Pillow reads it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from embodied.arrays import UInt16
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FILTER_UP = 2
+_GREY_MODES = ("L", "I;16", "I")
+"""What Pillow calls 8 bits, 16 bits, and 16 bits in its version 10."""
 _PILLOW_ERRORS = (UnidentifiedImageError, OSError, SyntaxError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
@@ -45,7 +47,7 @@ def decode_png(data: bytes, height: int, width: int) -> UInt16[np.ndarray, "heig
     """
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
-            if picture.size != (width, height) or picture.mode not in ("L", "I;16"):
+            if picture.size != (width, height) or picture.mode not in _GREY_MODES:
                 raise ValueError(f"data: expected grey {width}x{height}, got {picture.mode} {picture.size}")
             return np.asarray(picture).astype(np.uint16)
     except _PILLOW_ERRORS as error:

@@ -2,6 +2,7 @@
 
 Delivery: a subscriber that is late finds the newest message and never an older one. One socket a topic, because a
 conflated socket keeps one message over all its topics; one frame a message, because it would keep the last part only.
+A subscriber finds a publisher that was started again only while it waits in ``receive`` or ``wait_any``.
 """
 
 from __future__ import annotations

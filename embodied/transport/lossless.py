@@ -325,11 +325,11 @@ class LosslessConsumer(Channel):
             except AddressInUse:
                 # The producer may not have noticed yet that our own earlier connection is gone.
                 if retry.over:
-                    self.close()
+                    self.close(linger_ms=0)
                     raise
                 time.sleep(_HELLO_RETRY_S)
             except BaseException:
-                self.close()
+                self.close(linger_ms=0)
                 raise
 
     def _introduce(self, deadline: Deadline) -> None:

@@ -61,7 +61,7 @@ class _Plane:
         return points @ self.normal.astype(points.dtype) + np.float32(self.offset)
 
 
-def fit_plane(points: Points) -> tuple[Float[np.ndarray, "3"], float]:
+def fit_plane(points: Points) -> tuple[Float[np.ndarray, 3], float]:
     """Return the upward unit normal and offset of the least-squares plane through the points."""
     center = points.mean(axis=0)
     _, _, directions = np.linalg.svd(np.cov((points - center).T))
@@ -70,8 +70,8 @@ def fit_plane(points: Points) -> tuple[Float[np.ndarray, "3"], float]:
 
 
 def find_surfaces(
-    points: Points, areas_m2: Float[np.ndarray, "n_points"], config: GeometricConfig
-) -> list[tuple[Float[np.ndarray, "3"], float]]:
+    points: Points, areas_m2: Float[np.ndarray, " n_points"], config: GeometricConfig
+) -> list[tuple[Float[np.ndarray, 3], float]]:
     """Find level planes among points whose own normals are level.
 
     Args:
@@ -174,9 +174,9 @@ class GeometricPerception:
         return masks
 
     def _clusters(
-        self, cells: Int[np.ndarray, "n_points 2"], height_m: Float[np.ndarray, "n_points"], shape: tuple[int, ...]
-    ) -> tuple[Int[np.ndarray, "n_points"], int]:
-        """Number the clusters from 1, 0 for none.
+        self, cells: Int[np.ndarray, "n_points 2"], height_m: Float[np.ndarray, " n_points"], shape: tuple[int, ...]
+    ) -> tuple[Int[np.ndarray, " n_points"], int]:
+        """Give each point the number of its cluster, from 1, or 0 for none.
 
         What rises to ``min_height_m`` decides which clusters there are, and what is lower joins the one beside it: a
         mug and the curled page next to it touch, but only near the table.
@@ -194,9 +194,7 @@ class GeometricPerception:
         low, high = np.percentile(points[:, :2], [2, 98], axis=0)
         tall_m, bottom_m = np.percentile(height_m, 97), np.percentile(height_m, 5)
         # What floats is the far edge of something behind the surface, not a thing upon it.
-        return bool(
-            (high - low).max() <= config.max_extent_m and tall_m >= config.min_height_m and bottom_m < 0.08
-        )
+        return bool((high - low).max() <= config.max_extent_m and tall_m >= config.min_height_m and bottom_m < 0.08)
 
 
 def _smooth(depth_m: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -77,7 +77,7 @@ class OnnxPerception:
         image, scale = _letterbox(view.rgb, self._height_px, self._width_px)
         try:
             values = self._session.run(self._names, {self._input: image})
-        except Exception as error:  # noqa: BLE001 - onnxruntime raises classes of its own that it does not publish
+        except Exception as error:
             raise PerceptionError(f"detector {self.config.model}: {error}") from error
         outputs = dict(zip(self._names, (np.asarray(value) for value in values), strict=True))
         self._check(outputs)
@@ -133,7 +133,9 @@ class OnnxPerception:
 def foreground(depth_m: Float[np.ndarray, "rows columns"], thickness_m: float) -> Mask:
     """Return what lies within ``thickness_m`` of the nearest quarter of the middle of a box."""
     height, width = depth_m.shape
-    middle = depth_m[height // 4 : max(height // 4 + 1, 3 * height // 4), width // 4 : max(width // 4 + 1, 3 * width // 4)]
+    middle = depth_m[
+        height // 4 : max(height // 4 + 1, 3 * height // 4), width // 4 : max(width // 4 + 1, 3 * width // 4)
+    ]
     valid = middle[middle > 0]
     if len(valid) == 0:
         return np.zeros(depth_m.shape, dtype=bool)
@@ -161,7 +163,7 @@ def _open(path: str) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - onnxruntime raises classes of its own that it does not publish
+    except Exception as error:
         raise ConfigurationError(f"detector {path}: {error}") from error
 
 

@@ -90,18 +90,15 @@ def follow(
     progress = 0.0
     only_turns = True
     while len(twists) < (config.n_turn_chunk if twists and only_turns else config.n_chunk):
-        progress, forward, turn = _steer(config, pose, path_m, final_yaw_rad, progress)
-        if forward == 0.0 and turn == 0.0:
+        command = _command(config, terrain, pose, path_m, final_yaw_rad, progress)
+        if command is None or command.idle:
+            blocked = command is None
             break
-        if only_turns and forward > 0.0 and len(twists) >= config.n_look_after:
+        if only_turns and command.forward_m_s > 0.0 and len(twists) >= config.n_look_after:
             break
-        step = _safe_step(config, terrain, pose, forward, turn)
-        if step is None:
-            blocked = True
-            break
-        forward, pose = step
-        only_turns = only_turns and forward == 0.0
-        twists.append((forward, 0.0, turn))
+        only_turns = only_turns and command.forward_m_s == 0.0
+        progress, pose = command.progress_m, command.after
+        twists.append((command.forward_m_s, 0.0, command.turn_rad_s))
         poses.append(pose)
     return Plan(np.array(twists, dtype=np.float32).reshape(-1, 3), tuple(poses), blocked)
 
@@ -111,11 +108,11 @@ def back_off(config: ControllerConfig, terrain: Terrain, pose: Pose, n_steps: in
     twists: list[tuple[float, float, float]] = []
     poses: list[Pose] = []
     for _ in range(n_steps):
-        step = _safe_step(config, terrain, pose, -speed_m_s, 0.0)
-        if step is None:
+        after = _safe_move(config, terrain, pose, -speed_m_s, 0.0)
+        if after is None:
             break
-        speed, pose = step
-        twists.append((speed, 0.0, 0.0))
+        pose = after
+        twists.append((-speed_m_s, 0.0, 0.0))
         poses.append(pose)
     return Plan(np.array(twists, dtype=np.float32).reshape(-1, 3), tuple(poses), blocked=not twists)
 
@@ -131,24 +128,62 @@ def is_safe(terrain: Terrain, points_m: Points2) -> bool:
     return bool(clearance.min() >= needed)
 
 
-def _safe_step(
-    config: ControllerConfig, terrain: Terrain, pose: Pose, forward: float, turn: float
-) -> tuple[float, Pose] | None:
-    """Return the speed that is safe, half or all of ``forward``, and the pose after it; None if neither is."""
-    for share in (1.0, 0.5) if forward else (1.0,):
-        speed = share * forward
-        arc = [pose.moved(speed, turn, config.period_s * part) for part in (0.25, 0.5, 0.75, 1.0)]
-        if speed == 0.0 or is_safe(terrain, np.array([(p.x_m, p.y_m) for p in (pose, *arc)])):
-            return speed, arc[-1]
+@dataclass(frozen=True)
+class _Command:
+    """One velocity on the way along a path."""
+
+    forward_m_s: float
+    turn_rad_s: float
+    progress_m: float
+    """Along the path."""
+    after: Pose
+
+    @property
+    def idle(self) -> bool:
+        """The path's end is reached."""
+        return self.forward_m_s == 0.0 and self.turn_rad_s == 0.0
+
+
+def _command(
+    config: ControllerConfig,
+    terrain: Terrain,
+    pose: Pose,
+    path_m: Points2,
+    final_yaw_rad: float | None,
+    progress_m: float,
+) -> _Command | None:
+    """Return the next velocity, None if none along the path is safe.
+
+    Steering for a point far ahead is smooth and cuts corners; where that is not safe a nearer point is steered for, and
+    turned to on the spot first.
+    """
+    for share in (1.0, 0.5, 0.2):
+        reached_m, forward, turn = _steer(config, pose, path_m, final_yaw_rad, progress_m, share)
+        for speed in (forward, 0.5 * forward) if forward else (0.0,):
+            after = _safe_move(config, terrain, pose, speed, turn)
+            if after is not None:
+                return _Command(speed, turn, reached_m, after)
+    return None
+
+
+def _safe_move(config: ControllerConfig, terrain: Terrain, pose: Pose, forward: float, turn: float) -> Pose | None:
+    """Return the pose after one period, None if the way there is not safe."""
+    arc = [pose.moved(forward, turn, config.period_s * part) for part in (0.25, 0.5, 0.75, 1.0)]
+    if forward == 0.0 or is_safe(terrain, np.array([(p.x_m, p.y_m) for p in (pose, *arc)])):
+        return arc[-1]
     return None
 
 
 def _steer(
-    config: ControllerConfig, pose: Pose, path_m: Points2, final_yaw_rad: float | None, progress: float
+    config: ControllerConfig, pose: Pose, path_m: Points2, final_yaw_rad: float | None, progress: float, share: float
 ) -> tuple[float, float, float]:
-    """Return the arc length reached on the path and the wanted speeds (pure pursuit, Coulter 1992); both 0 at the end."""
+    """Return the arc length reached on the path and the wanted speeds (pure pursuit, Coulter 1992); both 0 at the end.
+
+    ``share`` below 1 shortens the look ahead and narrows the angle within which the robot drives.
+    """
+    drive_within_rad = config.drive_within_rad * share
     step_rad = config.max_turn_rad_s * config.period_s
-    progress, remaining, target = _pursue(path_m, pose.position_m, config.look_ahead_m, progress)
+    progress, remaining, target = _pursue(path_m, pose.position_m, config.look_ahead_m * share, progress)
     if remaining <= config.arrived_m:
         error = 0.0 if final_yaw_rad is None else wrap_angle(final_yaw_rad - pose.yaw_rad)
         if abs(error) <= config.faced_rad:
@@ -156,9 +191,9 @@ def _steer(
         return progress, 0.0, float(np.clip(error, -step_rad, step_rad)) / config.period_s
     offset = target - pose.position_m
     error = wrap_angle(float(np.arctan2(offset[1], offset[0])) - pose.yaw_rad)
-    if abs(error) > config.drive_within_rad:
+    if abs(error) > drive_within_rad:
         return progress, 0.0, float(np.clip(error, -step_rad, step_rad)) / config.period_s
-    speed = config.max_forward_m_s * max(0.25, 1.0 - abs(error) / config.drive_within_rad)
+    speed = config.max_forward_m_s * max(0.25, 1.0 - abs(error) / drive_within_rad)
     speed = min(speed, float(np.sqrt(2.0 * config.deceleration_m_s2 * remaining)), remaining / config.period_s)
     curvature = 2.0 * np.sin(error) / max(float(np.hypot(*offset)), 0.15)
     # Slow robots steer by curvature too little: aim to lose half of the error within a period at least.

@@ -2,7 +2,7 @@
 
 A cell is left to see while it is unknown and borders on what the camera can look into, or while it was not yet seen from
 near in this session: small things on tables show only from near. Cells that stay unseen although the robot looked at
-them several times are given up, for the floor plan does not know what hides them.
+them from one side several times are given up from that side, for the floor plan does not know what hides them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from embodied.arrays import Bool, Float, Int, Points2
+from embodied.arrays import Float, Int, Points2
 from embodied.config import Config
-from embodied.geometry import wrap_angle
 from policies.navigation.grid import FREE, OCCUPIED, UNKNOWN, DistanceField, Grid, Terrain
 from policies.navigation.view import CameraView, Sight, SightRules, cast_rays, coarsen, sum_blocks
 
 _COARSE = 2
 """Rays are cast over blocks of as many cells a side: four times faster, and fine enough for counting gains."""
+_SIDES = 8
+"""Looks are counted by the direction they come from."""
 
 
 class CoverageConfig(Config):
@@ -53,8 +54,8 @@ class CoverageConfig(Config):
     """A look that is worth less than this many cells is not made."""
     keep_factor: float = 0.75
     """The last goal is kept while its score is at least this share of the best."""
-    n_tries: int = 3
-    """Looks at a cell after which it is given up."""
+    n_tries: int = 2
+    """Looks at a cell from one side after which that side is given up."""
 
 
 class StepCost(Config):
@@ -89,22 +90,20 @@ class Coverage:
         self._angles = np.arange(config.n_angles) * self._spacing_rad - np.pi
         # The picture's edges do not count: a thing cut off there is not recognised.
         self._half = int(0.45 * camera.horizontal_fov_rad / self._spacing_rad)
-        self._n_looks: Int[np.ndarray, "rows columns"] | None = None
+        self._n_looks: Int[np.ndarray, "sides rows columns"] | None = None
         self._grid: Grid | None = None
         self._goal: Viewpoint | None = None
 
     def needs(self, terrain: Terrain) -> Float[np.ndarray, "rows columns"]:
-        """Return what each cell is worth seeing, 0 for what has been seen or given up."""
+        """Return what each cell is worth seeing, 0 for what has been seen."""
         occupancy, config = terrain.occupancy, self.config
-        looks = self._looks_on(terrain.grid)
         near = terrain.grid.closest_view_m <= config.near_m
         occupied = occupancy == OCCUPIED
         reach = max(1, round(config.beside_occupied_m / terrain.grid.resolution_m))
         beside = ndimage.uniform_filter(occupied.astype(np.float32), 2 * reach + 1) > 1e-6
-        weight = np.where(occupied & ~near, 1.0, 0.0)
+        weight = (occupied & ~near).astype(np.float32)
         weight[(occupancy == FREE) & beside & ~near] = config.floor_weight
         weight[occupancy == UNKNOWN] = config.unknown_weight
-        weight[looks >= config.n_tries] = 0.0
         return weight
 
     def look(self, terrain: Terrain, x_m: float, y_m: float, yaw_rad: float) -> None:
@@ -117,10 +116,11 @@ class Coverage:
         # On the same coarse cells as the gains: what a gain counted must be given up after enough looks.
         occupancy = coarsen(terrain.occupancy, _COARSE)
         sight = self._cast(occupancy, terrain.grid, np.array([[x_m, y_m]]), angles)
-        seen = np.zeros(occupancy.size, dtype=looks.dtype)
-        seen[sight.index[sight.visible]] = 1
-        fine = np.kron(seen.reshape(occupancy.shape), np.ones((_COARSE, _COARSE), dtype=looks.dtype))
-        looks += fine[: looks.shape[0], : looks.shape[1]]
+        seen = np.zeros((_SIDES, occupancy.size), dtype=bool)
+        side = np.broadcast_to(_side_of(angles)[None, :, None], sight.index.shape)
+        seen[side[sight.visible], sight.index[sight.visible]] = True
+        fine = seen.reshape(_SIDES, *occupancy.shape).repeat(_COARSE, axis=1).repeat(_COARSE, axis=2)
+        looks += fine[:, : looks.shape[1], : looks.shape[2]]
 
     def choose(self, terrain: Terrain, field: DistanceField, yaw_rad: float) -> Viewpoint | None:
         """Return the next look, None when none is worth its while; brings ``progress`` up to date."""
@@ -184,10 +184,12 @@ class Coverage:
         Rays thin out with distance: each sample stands for the area between its neighbours, so that the sum over a
         sector is the worth of its cells.
         """
-        occupancy, worth = coarsen(terrain.occupancy, _COARSE), sum_blocks(weight, _COARSE)
+        occupancy = coarsen(terrain.occupancy, _COARSE)
+        worth = sum_blocks(weight * (self._looks_on(terrain.grid) < self.config.n_tries), _COARSE)
         sight = self._cast(occupancy, terrain.grid, places_m, self._angles)
         area = sight.distances_m * self._spacing_rad / (terrain.grid.resolution_m * _COARSE)
-        per_ray = (np.where(sight.visible, worth.ravel()[sight.index], 0.0) * area).sum(axis=2)
+        index = sight.index + (_side_of(self._angles) * occupancy.size).astype(np.int32)[None, :, None]
+        per_ray = np.einsum("par,r->pa", np.where(sight.visible, worth.ravel()[index], 0.0), area)
         half = self._half
         wrapped = np.concatenate([per_ray[:, -half:], per_ray, per_ray[:, :half]], axis=1)
         sums = np.concatenate([np.zeros((len(places_m), 1)), np.cumsum(wrapped, axis=1)], axis=1)
@@ -241,15 +243,15 @@ class Coverage:
         """Estimate the covered share from occupied cells seen from near, and 1 once no look is worth its while."""
         occupied = terrain.occupancy == OCCUPIED
         n_left = float((weight[occupied] > 0).sum())
-        n_unknown = float(gain.max(axis=1).sum() / max(len(gain), 1)) if len(gain) else 0.0
         total = float(occupied.sum())
-        self.progress = max(self.progress, (total - n_left) / (total + n_unknown) if total else 0.0)
+        # The best look stands for the unknown, the extent of which nobody knows.
+        self.progress = max(self.progress, (total - n_left) / (total + float(gain.max(initial=0.0))) if total else 0.0)
 
-    def _looks_on(self, grid: Grid) -> Int[np.ndarray, "rows columns"]:
-        """Return the count of looks on this grid, carried over when the map has grown."""
+    def _looks_on(self, grid: Grid) -> Int[np.ndarray, "sides rows columns"]:
+        """Return the counts of looks on this grid, carried over when the map has grown."""
         old, looks = self._grid, self._n_looks
         if looks is None or old is None or old.resolution_m != grid.resolution_m:
-            looks = np.zeros(grid.shape, dtype=np.int32)
+            looks = np.zeros((_SIDES, *grid.shape), dtype=np.uint8)
         elif old.shape != grid.shape or old.origin_m != grid.origin_m:
             looks = carry_over(looks, old, grid)
         self._n_looks, self._grid = looks, grid
@@ -257,23 +259,23 @@ class Coverage:
 
 
 def carry_over(
-    values: Int[np.ndarray, "old_rows old_columns"], old: Grid, new: Grid
-) -> Int[np.ndarray, "rows columns"]:
+    values: Int[np.ndarray, "layers old_rows old_columns"], old: Grid, new: Grid
+) -> Int[np.ndarray, "layers rows columns"]:
     """Return values of one grid's cells on another of the same resolution, 0 where the first has none."""
-    moved = np.zeros(new.shape, dtype=values.dtype)
-    rows, columns = np.indices(old.shape)
-    row = rows + round((old.origin_m[1] - new.origin_m[1]) / new.resolution_m)
-    column = columns + round((old.origin_m[0] - new.origin_m[0]) / new.resolution_m)
-    inside = (row >= 0) & (row < new.shape[0]) & (column >= 0) & (column < new.shape[1])
-    moved[row[inside], column[inside]] = values[inside]
+    moved = np.zeros((len(values), *new.shape), dtype=values.dtype)
+    windows = []
+    for axis in (0, 1):
+        # Rows count along y, columns along x.
+        shift = round((old.origin_m[1 - axis] - new.origin_m[1 - axis]) / new.resolution_m)
+        first, last = max(shift, 0), min(shift + old.shape[axis], new.shape[axis])
+        windows.append((slice(first, max(first, last)), slice(first - shift, max(first, last) - shift)))
+    (new_rows, old_rows), (new_columns, old_columns) = windows
+    moved[:, new_rows, new_columns] = values[:, old_rows, old_columns]
     return moved
 
 
-def turn_towards(from_rad: float, to_rad: float) -> float:
-    """Return the shorter turn between two headings, counter-clockwise positive."""
-    return wrap_angle(to_rad - from_rad)
-
-
-def seen_share(grid: Grid, mask: Bool[np.ndarray, "rows columns"], near_m: float) -> float:
-    """Return the share of the masked cells that were seen from near; 1 if there are none."""
-    return float((grid.closest_view_m[mask] <= near_m).mean()) if mask.any() else 1.0
+def _side_of(angles_rad: Float[np.ndarray, " n_angles"]) -> Int[np.ndarray, " n_angles"]:
+    """Return from which of the sides a ray along each angle comes."""
+    # Half a sector off the axes, along which most walls stand and most looks go.
+    share = (angles_rad + np.pi) / (2 * np.pi) + 0.5 / _SIDES
+    return np.floor(share * _SIDES).astype(np.int64) % _SIDES

@@ -64,7 +64,7 @@ class Grid:
 
     @classmethod
     def of(cls, reply: MapReply) -> Grid:
-        """Wrap a map, checking that its two layers fit together.
+        """Wrap the known part of a map, checking that its two layers fit together.
 
         Raises:
             ValueError: The layers are empty or differ in shape.
@@ -76,7 +76,17 @@ class Grid:
                 f"closest_view_m: expected shape {reply.occupancy.shape} of the occupancy, "
                 f"got {reply.closest_view_m.shape}"
             )
-        return cls(reply.resolution_m, reply.origin_m, reply.occupancy, reply.closest_view_m)
+        known = reply.occupancy != UNKNOWN
+        if not known.any():
+            return cls(reply.resolution_m, reply.origin_m, reply.occupancy, reply.closest_view_m)
+        # Most of a growing map is empty margin; two cells of it stay as the border to the unknown.
+        spans = [np.flatnonzero(known.any(axis=1 - axis)) for axis in (0, 1)]
+        rows, columns = (slice(max(int(span[0]) - 2, 0), int(span[-1]) + 3) for span in spans)
+        origin_m = (
+            reply.origin_m[0] + columns.start * reply.resolution_m,
+            reply.origin_m[1] + rows.start * reply.resolution_m,
+        )
+        return cls(reply.resolution_m, origin_m, reply.occupancy[rows, columns], reply.closest_view_m[rows, columns])
 
     @property
     def shape(self) -> tuple[int, int]:

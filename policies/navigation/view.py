@@ -73,21 +73,23 @@ class SightRules:
 def coarsen(occupancy: Int[np.ndarray, "rows columns"], factor: int) -> Int[np.ndarray, "coarse_rows coarse_columns"]:
     """Join ``factor`` x ``factor`` cells: occupied if any is, else free if any is."""
     blocks = _blocks(occupancy, factor, UNKNOWN)
-    joined = np.where((blocks == FREE).any(axis=(1, 3)), FREE, UNKNOWN)
-    return np.where((blocks == OCCUPIED).any(axis=(1, 3)), OCCUPIED, joined).astype(np.uint8)
+    joined = np.where((blocks == FREE).any(axis=(-3, -1)), FREE, UNKNOWN)
+    return np.where((blocks == OCCUPIED).any(axis=(-3, -1)), OCCUPIED, joined).astype(np.uint8)
 
 
 def sum_blocks(
-    values: Float[np.ndarray, "rows columns"], factor: int
-) -> Float[np.ndarray, "coarse_rows coarse_columns"]:
+    values: Float[np.ndarray, "layers rows columns"], factor: int
+) -> Float[np.ndarray, "layers coarse_rows coarse_columns"]:
     """Return the sums over blocks of ``factor`` x ``factor`` cells."""
-    return _blocks(values, factor, 0).sum(axis=(1, 3))
+    return _blocks(values, factor, 0).sum(axis=(-3, -1))
 
 
 def _blocks(values: np.ndarray, factor: int, fill: float) -> np.ndarray:
-    rows, columns = (-size % factor for size in values.shape)
-    padded = np.pad(values, ((0, rows), (0, columns)), constant_values=fill)
-    return padded.reshape(padded.shape[0] // factor, factor, padded.shape[1] // factor, factor)
+    """Split the last two axes into blocks, filling up the last ones."""
+    *layers, n_rows, n_columns = values.shape
+    ends = (0, -n_rows % factor), (0, -n_columns % factor)
+    padded = np.pad(values, (*((0, 0) for _ in layers), *ends), constant_values=fill)
+    return padded.reshape(*layers, padded.shape[-2] // factor, factor, padded.shape[-1] // factor, factor)
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,21 @@ from typing import List, Tuple
 
 import numpy as np
 
-from sim.houses.clearance import Clearance, clearance
+from sim.houses.changes import change_overnight
+from sim.houses.clearance import Clearance, clearance, rooms_reachable
 from sim.houses.furnish import DoesNotFit, Furnisher
-from sim.houses.layout import WALL_M, FloorPlan, draw_plan
+from sim.houses.layout import FloorPlan, draw_plan
 from sim.houses.placing import Contents, footprint
 from sim.houses.sight import hidden_things
 from sim.houses.stage import build_stage
 from sim.scene import Instance, Light, Rectangle, Scene
 
+__all__ = ["change_overnight", "generate_house"]
+
 MIN_OBJECTS, MIN_CATEGORIES = 45, 28
 _TALL_M = 1.0
 _N_DRAWS = 60
 _LIGHT_HEIGHT_M = 2.25
-_FREE_PER_ROOM_M2 = 0.8
 
 
 def generate_house(seed: int, n_rooms: int = 5) -> Scene:
@@ -41,7 +43,7 @@ def generate_house(seed: int, n_rooms: int = 5) -> Scene:
         except DoesNotFit:
             continue
         floor = clearance(plan, contents.footprints())
-        if not all_rooms_reachable(plan, floor):
+        if not rooms_reachable(plan, floor):
             continue
         scene = _scene(f"house-{seed}", rng, plan, contents, floor)
         scene = _without(scene, hidden_things(scene, floor))
@@ -49,22 +51,6 @@ def generate_house(seed: int, n_rooms: int = 5) -> Scene:
         if len(scene.instances) >= MIN_OBJECTS and len(categories) >= MIN_CATEGORIES:
             return scene
     raise AssertionError(f"no house with {n_rooms} rooms from seed {seed} in {_N_DRAWS} draws")
-
-
-def plan_of(scene: Scene) -> FloorPlan:
-    """Return the floor plan of a scene."""
-    corners = np.array([region.rectangle_m for region in scene.regions])
-    (x0, y0), (x1, y1) = corners[:, :2].min(axis=0).tolist(), corners[:, 2:].max(axis=0).tolist()
-    return FloorPlan((x0 - WALL_M, y0 - WALL_M, x1 + WALL_M, y1 + WALL_M), scene.regions, scene.doors)
-
-
-def all_rooms_reachable(plan: FloorPlan, floor: Clearance) -> bool:
-    """Tell whether the robot can get into every room and has some floor there."""
-    cell_m2 = (floor.centers(np.ones((2, 1), dtype=bool))[1, 0] - floor.centers(np.ones((2, 1), dtype=bool))[0, 0]) ** 2
-    return all(
-        float((floor.window(region.rectangle_m) & floor.reachable).sum()) * cell_m2 >= _FREE_PER_ROOM_M2
-        for region in plan.regions
-    )
 
 
 def _scene(name: str, rng: np.random.Generator, plan: FloorPlan, contents: Contents, floor: Clearance) -> Scene:
@@ -85,7 +71,7 @@ def _scene(name: str, rng: np.random.Generator, plan: FloorPlan, contents: Conte
 
 def _light(rectangle: Rectangle) -> Light:
     x0, y0, x1, y1 = rectangle
-    return Light(((x0 + x1) / 2, (y0 + y1) / 2, _LIGHT_HEIGHT_M), (1.0, 0.96, 0.9), 0.18 * (x1 - x0) * (y1 - y0))
+    return Light(((x0 + x1) / 2, (y0 + y1) / 2, _LIGHT_HEIGHT_M), (1.0, 0.96, 0.9), 1.0)
 
 
 def _start(plan: FloorPlan, floor: Clearance) -> Tuple[float, float, float]:

@@ -31,7 +31,13 @@ def counter(maker: Maker) -> None:
     basin = -y / 2 + 0.33
     maker.paint(STEEL, box(0.4, 0.44, 0.006).moved(0.03, basin, z))
     maker.paint((92, 95, 100), box(0.33, 0.37, 0.002).moved(0.03, basin, z + 0.006))
-    tap = [(-0.23, basin, z), (-0.23, basin, z + 0.2), (-0.2, basin, z + 0.25), (-0.12, basin, z + 0.25), (-0.1, basin, z + 0.2)]
+    tap = [
+        (-0.23, basin, z),
+        (-0.23, basin, z + 0.2),
+        (-0.2, basin, z + 0.25),
+        (-0.12, basin, z + 0.25),
+        (-0.1, basin, z + 0.2),
+    ]
     maker.paint(STEEL, tube(tap, 0.014, 8), cylinder(0.026, 0.03, 10).moved(-0.23, basin, z))
 
 
@@ -89,7 +95,11 @@ def trash_can(maker: Maker) -> None:
     """Build a pedal bin: a tapered drum with a domed lid."""
     maker.paint(maker.rgb, lathe([(0, 0), (0.11, 0), (0.14, 0.34), (0, 0.34)], 20))
     maker.paint(shade(maker.rgb, 0.7), lathe([(0.147, 0.335), (0.147, 0.36), (0.11, 0.4), (0.0, 0.415)], 20))
-    maker.paint((50, 50, 52), box(0.08, 0.07, 0.018).moved(0.13, 0, 0.01), lathe([(0, 0), (0.118, 0), (0.118, 0.025), (0.1, 0.026)], 20))
+    maker.paint(
+        (50, 50, 52),
+        box(0.08, 0.07, 0.018).moved(0.13, 0, 0.01),
+        lathe([(0, 0), (0.118, 0), (0.118, 0.025), (0.1, 0.026)], 20),
+    )
 
 
 def microwave(maker: Maker) -> None:
@@ -99,7 +109,9 @@ def microwave(maker: Maker) -> None:
     maker.paint((26, 28, 32), box(0.008, 0.32, 0.21).moved(x / 2, 0.06, 0.035))
     maker.paint((70, 78, 88), box(0.004, 0.24, 0.14).moved(x / 2 + 0.004, 0.06, 0.07))
     maker.paint((30, 190, 120), box(0.006, 0.08, 0.025).moved(x / 2, -0.17, 0.22))
-    buttons = [box(0.008, 0.02, 0.016).moved(x / 2, -0.2 + 0.03 * i, 0.05 + 0.035 * j) for i in range(3) for j in range(4)]
+    buttons = [
+        box(0.008, 0.02, 0.016).moved(x / 2, -0.2 + 0.03 * i, 0.05 + 0.035 * j) for i in range(3) for j in range(4)
+    ]
     maker.paint((110, 112, 116), join(buttons), box(0.024, 0.016, 0.2).moved(x / 2 + 0.014, -0.115, 0.04))
 
 
@@ -118,7 +130,10 @@ def toilet(maker: Maker) -> None:
     white = maker.rgb
     bowl = lathe([(0, 0), (0.13, 0), (0.1, 0.12), (0.19, 0.36), (0.2, 0.4), (0.15, 0.4), (0.1, 0.24), (0, 0.2)], 24)
     maker.paint(white, bowl.scaled(1.25, 0.95, 1).moved(0.1), box(0.25, 0.2, 0.36).moved(-0.12))
-    maker.paint(shade(white, 0.86), lathe([(0.205, 0.4), (0.205, 0.42), (0.13, 0.42), (0.13, 0.4)], 24).scaled(1.22, 0.93, 1).moved(0.1))
+    maker.paint(
+        shade(white, 0.86),
+        lathe([(0.205, 0.4), (0.205, 0.42), (0.13, 0.42), (0.13, 0.4)], 24).scaled(1.22, 0.93, 1).moved(0.1),
+    )
     maker.paint((150, 190, 214), cylinder(0.11, 0.005, 18).scaled(1.25, 0.95, 1).moved(0.1, 0, 0.27))
     lid = cylinder(0.2, 0.022, 24).scaled(1.15, 0.93, 1).turned("y", -82).moved(-0.13, 0, 0.62)
     maker.paint(shade(white, 0.95), lid)
@@ -155,12 +170,21 @@ def bathtub(maker: Maker) -> None:
     white, inside = maker.rgb, shade(maker.rgb, 0.93)
     low = BATH_FLOOR_M
     for side in (-1, 1):
-        maker.paint(white, box(wall, y, z).moved(side * (x - wall) / 2), box(x - 2 * wall, wall, z).moved(0, side * (y - wall) / 2))
+        maker.paint(
+            white,
+            box(wall, y, z).moved(side * (x - wall) / 2),
+            box(x - 2 * wall, wall, z).moved(0, side * (y - wall) / 2),
+        )
     a, b = x / 2 - wall, y / 2 - wall
     maker.paint(inside, quad([(-a, -b, low), (a, -b, low), (a, b, low), (-a, b, low)]))
     maker.paint(shade(white, 0.85), box(x - 2 * wall, y - 2 * wall, low - 0.02))
     maker.paint(white, _rim(x, y, z, wall))
-    tap = [(-0.05, -y / 2 + 0.035, z), (-0.05, -y / 2 + 0.035, z + 0.12), (-0.05, -y / 2 + 0.16, z + 0.12), (-0.05, -y / 2 + 0.17, z + 0.07)]
+    tap = [
+        (-0.05, -y / 2 + 0.035, z),
+        (-0.05, -y / 2 + 0.035, z + 0.12),
+        (-0.05, -y / 2 + 0.16, z + 0.12),
+        (-0.05, -y / 2 + 0.17, z + 0.07),
+    ]
     maker.paint(STEEL, tube(tap, 0.014, 8))
 
 
@@ -182,7 +206,12 @@ def pot(maker: Maker) -> None:
     maker.paint(shade(maker.rgb, 0.8), lathe([(0.12, 0.13), (0.12, 0.138), (0.06, 0.155), (0, 0.16)], 24))
     maker.paint((30, 30, 32), lathe([(0.01, 0.155), (0.01, 0.17), (0.022, 0.175), (0.018, 0.19), (0, 0.192)], 12))
     for side in (-1, 1):
-        ear = [(-0.035, side * 0.11, 0.1), (-0.03, side * 0.145, 0.1), (0.03, side * 0.145, 0.1), (0.035, side * 0.11, 0.1)]
+        ear = [
+            (-0.035, side * 0.11, 0.1),
+            (-0.03, side * 0.145, 0.1),
+            (0.03, side * 0.145, 0.1),
+            (0.035, side * 0.11, 0.1),
+        ]
         maker.paint((30, 30, 32), tube(ear, 0.009, 6))
 
 

@@ -15,6 +15,8 @@ from sim.scene import Rectangle
 CELL_M = 0.05
 MARGIN_RADIUS_M = 0.27
 """The robot's radius of 0.20 m and some margin for planning."""
+FREE_PER_ROOM_M2 = 0.8
+"""Floor that the robot's centre must be able to reach in every room."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ def clearance(plan: FloorPlan, footprints: Sequence[Rectangle]) -> Clearance:
     labels, n = ndimage.label(distance >= MARGIN_RADIUS_M)
     largest = int(np.argmax(np.bincount(labels.ravel(), minlength=n + 1)[1:])) + 1 if n else -1
     return Clearance(origin, distance, labels == largest)
+
+
+def rooms_reachable(plan: FloorPlan, floor: Clearance) -> bool:
+    """Tell whether the robot can get into every room and has some floor there."""
+    areas = [(floor.window(room.rectangle_m) & floor.reachable).sum() * CELL_M**2 for room in plan.regions]
+    return min(areas) >= FREE_PER_ROOM_M2
 
 
 def door_passages(plan: FloorPlan, depth_m: float) -> List[Rectangle]:

@@ -8,10 +8,11 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 
 from embodied.arrays import Transform
-from embodied.geometry import planar_pose, rotation_z
+from embodied.geometry import planar_pose
 from sim.houses.catalogue import CATALOGUE, FLOOR
 from sim.houses.clearance import door_passages
 from sim.houses.layout import FloorPlan
+from sim.houses.maker import Size
 from sim.houses.placing import (
     REST_M,
     Bounds,
@@ -21,6 +22,7 @@ from sim.houses.placing import (
     least_used,
     middle,
     rectangles_overlap,
+    shifted,
 )
 from sim.houses.rooms import FURNITURE, ITEMS, Piece
 from sim.scene import Instance, Rectangle, Region, Template
@@ -84,7 +86,7 @@ class Furnisher:
 
     def _place_at_wall(self, region: Region, template: Template, piece: Piece, anchor: Optional[int]) -> bool:
         """Try all places along the four walls and take the one that suits best."""
-        depth, width, _ = template.size_m
+        template_size = depth, width, _ = template.size_m
         best: Optional[Tuple[float, Transform, Rectangle]] = None
         x0, y0, x1, y1 = region.rectangle_m
         inset, room_x, room_y = depth / 2 + WALL_GAP_M, x1 - x0, y1 - y0
@@ -94,13 +96,14 @@ class Furnisher:
             low, high = width / 2 + WALL_GAP_M, length - width / 2 - WALL_GAP_M
             if high < low:
                 continue
+            bounds = bounds_of(template, planar_pose(0.0, 0.0, yaw))
             places = np.unique(np.concatenate([np.arange(low, high, _STEP_M), [high]]))
             for t in places.tolist():
                 x, y = [(x0 + inset, y0 + t), (x0 + t, y0 + inset), (x1 - inset, y0 + t), (x0 + t, y1 - inset)][wall]
-                T = planar_pose(x, y, yaw)
-                front = _front(T, template, piece.clear_m)
-                if not self._free(region, bounds_of(template, T), front):
+                front = _front(x, y, wall, template_size, piece.clear_m)
+                if not self._free(region, shifted(bounds, x, y), front):
                     continue
+                T = planar_pose(x, y, yaw)
                 score = self._suits(piece, T, t, length, width, anchor) + 0.3 * self.rng.uniform()
                 if best is None or score > best[0]:
                     best = (score, T, front)
@@ -111,9 +114,7 @@ class Furnisher:
             self.kept_free.append(best[2])
         return True
 
-    def _suits(
-        self, piece: Piece, T: Transform, t: float, length: float, width: float, anchor: Optional[int]
-    ) -> float:
+    def _suits(self, piece: Piece, T: Transform, t: float, length: float, width: float, anchor: Optional[int]) -> float:
         """Score a place at a wall: higher is better."""
         corner = min(t, length - t) - width / 2
         if piece.where == "corner":
@@ -138,7 +139,11 @@ class Furnisher:
                 T = T_anchor @ planar_pose(depth / 2 + gap + template.size_m[0] / 2, aside, 0.0)
                 T[2, 3] = 0.0
                 bounds = bounds_of(template, T)
-                if _inside(bounds, region.rectangle_m) and self.contents.fits(bounds) and not self._in_the_way(bounds, 1):
+                if (
+                    _inside(bounds, region.rectangle_m)
+                    and self.contents.fits(bounds)
+                    and not self._in_the_way(bounds, 1)
+                ):
                     self._stand(template, T)
                     return True
         return False
@@ -165,13 +170,14 @@ class Furnisher:
         for both_sides in (True, False):
             chairs = self._chairs_around(template, chair, aside, both_sides)
             choices = []
-            for yaw in (0.0, np.pi / 2, np.pi, -np.pi / 2):
+            for yaw in (0.0, np.pi / 2):
+                turned = planar_pose(0.0, 0.0, yaw)
+                around = _union([bounds_of(template, turned)] + [bounds_of(chair, turned @ pose) for pose in chairs])
                 for x in np.arange(x0 + 0.4, x1 - 0.4, 0.15).tolist():
                     for y in np.arange(y0 + 0.4, y1 - 0.4, 0.15).tolist():
-                        T = planar_pose(x, y, yaw)
-                        everything = _union([bounds_of(template, T)] + [bounds_of(chair, T @ pose) for pose in chairs])
+                        everything = shifted(around, x, y)
                         if self._free(region, everything, footprint(everything)):
-                            choices.append((T, self._room_around(region, everything)))
+                            choices.append((planar_pose(x, y, yaw), self._room_around(region, everything)))
             if choices:
                 T = max(choices, key=lambda choice: choice[1] + 0.2 * self.rng.uniform())[0]
                 self._stand(template, T)
@@ -229,7 +235,9 @@ class Furnisher:
     def _find_place(self, region: Region, template: Template, places: Tuple[str, ...]) -> Optional[Instance]:
         for place in places:
             if place == FLOOR:
-                instance = place_on_floor(self.rng, self.contents, region, template, self.kept_free[: len(self.plan.doors)])
+                instance = place_on_floor(
+                    self.rng, self.contents, region, template, self.kept_free[: len(self.plan.doors)]
+                )
                 if instance is not None:
                     return instance
                 continue
@@ -248,11 +256,15 @@ def place_on_floor(
     x0, y0, x1, y1 = region.rectangle_m
     for _ in range(60):
         wall = int(rng.integers(4))
-        yaw = wall * np.pi / 2 + (0.0 if CATALOGUE[template.category].faces_out else float(rng.choice([0.0, np.pi / 2])))
+        yaw = wall * np.pi / 2 + (
+            0.0 if CATALOGUE[template.category].faces_out else float(rng.choice([0.0, np.pi / 2]))
+        )
         T = planar_pose(0.0, 0.0, yaw)
         low_x, low_y, _, high_x, high_y, _ = bounds_of(template, T)
         x, y = rng.uniform(x0 + 0.04 - low_x, x1 - 0.04 - high_x), rng.uniform(y0 + 0.04 - low_y, y1 - 0.04 - high_y)
-        T[:2, 3] = [(x0 + 0.04 - low_x, y), (x, y0 + 0.04 - low_y), (x1 - 0.04 - high_x, y), (x, y1 - 0.04 - high_y)][wall]
+        T[:2, 3] = [(x0 + 0.04 - low_x, y), (x, y0 + 0.04 - low_y), (x1 - 0.04 - high_x, y), (x, y1 - 0.04 - high_y)][
+            wall
+        ]
         T[2, 3] = REST_M
         bounds = bounds_of(template, T)
         before = (np.cos(wall * np.pi / 2) * 0.6, np.sin(wall * np.pi / 2) * 0.6)
@@ -299,13 +311,15 @@ def regions_of(contents: Contents, regions: Tuple[Region, ...]) -> Dict[int, str
     return rooms
 
 
-def _front(T: Transform, template: Template, clear_m: float) -> Rectangle:
-    """Return the floor before a piece of furniture, excluding its own."""
-    depth, width, _ = template.size_m
-    corners = np.array([[depth / 2 + 0.01, -width / 2, 0], [depth / 2 + 0.01 + clear_m, width / 2, 0]])
-    points = corners @ rotation_z(np.arctan2(T[1, 0], T[0, 0])).T + T[:3, 3]
-    low, high = points.min(axis=0), points.max(axis=0)
-    return (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+def _front(x: float, y: float, wall: int, size: Size, clear_m: float) -> Rectangle:
+    """Return the floor before a piece of furniture at (x, y) that looks away from a wall, excluding its own."""
+    near, far, half = size[0] / 2 + 0.01, size[0] / 2 + 0.01 + clear_m, size[1] / 2
+    return (
+        (x + near, y - half, x + far, y + half),
+        (x - half, y + near, x + half, y + far),
+        (x - far, y - half, x - near, y + half),
+        (x - half, y - far, x + half, y - near),
+    )[wall]
 
 
 def _inside(bounds: Bounds, rectangle: Rectangle) -> bool:

@@ -57,6 +57,13 @@ def draw_plan(rng: np.random.Generator, n_rooms: int) -> FloorPlan:
     raise AssertionError(f"no floor plan with {n_rooms} rooms in {_N_DRAWS} draws")
 
 
+def plan_of(regions: Tuple[Region, ...], doors: Tuple[Door, ...]) -> FloorPlan:
+    """Return the floor plan that has these rooms and doors."""
+    corners = np.array([region.rectangle_m for region in regions])
+    (x0, y0), (x1, y1) = corners[:, :2].min(axis=0).tolist(), corners[:, 2:].max(axis=0).tolist()
+    return FloorPlan((x0 - WALL_M, y0 - WALL_M, x1 + WALL_M, y1 + WALL_M), regions, doors)
+
+
 def sides(rectangle: Rectangle) -> Tuple[Tuple[Point2, Point2], ...]:
     """Return the four sides, each from its left to its right end as seen from inside."""
     x0, y0, x1, y1 = rectangle

@@ -33,6 +33,12 @@ def bounds_of(template: Template, T_world_object: Transform) -> Bounds:
     return (low[0], low[1], low[2], high[0], high[1], high[2])
 
 
+def shifted(bounds: Bounds, x_m: float, y_m: float) -> Bounds:
+    """Return a box moved along the floor."""
+    x0, y0, z0, x1, y1, z1 = bounds
+    return (x0 + x_m, y0 + y_m, z0, x1 + x_m, y1 + y_m, z1)
+
+
 def overlap(a: Bounds, b: Bounds, gap_m: float = 0.0) -> bool:
     """Tell whether two boxes come closer than ``gap_m`` along every axis."""
     return all(a[i] < b[i + 3] + gap_m and b[i] < a[i + 3] + gap_m for i in range(3))
@@ -48,7 +54,7 @@ def footprint(bounds: Bounds) -> Rectangle:
     return (bounds[0], bounds[1], bounds[3], bounds[4])
 
 
-def middle(bounds: Bounds) -> Float[np.ndarray, "3"]:
+def middle(bounds: Bounds) -> Float[np.ndarray, 3]:
     """Return the centre of a box."""
     return (np.array(bounds[:3]) + np.array(bounds[3:])) / 2
 
@@ -61,7 +67,7 @@ class Contents:
         self.templates: Dict[str, Template] = dict(scene.templates) if scene else {}
         self.instances: Dict[int, Instance] = {}
         self.bounds: Dict[int, Bounds] = {}
-        self.reserved: List[Tuple[str, Float[np.ndarray, "3"]]] = []
+        self.reserved: List[Tuple[str, Float[np.ndarray, 3]]] = []
         """Places where a thing of a category was: another one there could be taken for it."""
         for instance in scene.instances if scene else ():
             self.put(instance)
@@ -73,9 +79,7 @@ class Contents:
             self.templates[handle] = build_template(category, colour, self.seed)
         return self.templates[handle]
 
-    def add(
-        self, template: Template, T: Transform, support: int = 0, relation: Literal["on", "in"] = "on"
-    ) -> int:
+    def add(self, template: Template, T: Transform, support: int = 0, relation: Literal["on", "in"] = "on") -> int:
         """Put a new instance and return its id."""
         instance_id = max(self.instances, default=0) + 1
         self.put(Instance(instance_id, template.handle, T, support, relation))

@@ -58,7 +58,7 @@ def join(meshes: Sequence[Mesh]) -> Mesh:
 
 
 def quad(corners: Sequence[Vec3], tile_m: Optional[float] = TILE_M) -> Mesh:
-    """Return one rectangle, visible from where its corners run counter-clockwise; the first one is the texture's origin."""
+    """Return a rectangle, seen from where its corners run counter-clockwise; the first is the texture's origin."""
     vertices = np.array(corners, dtype=float)
     width, height = np.linalg.norm(vertices[1] - vertices[0]), np.linalg.norm(vertices[3] - vertices[0])
     u, v = (1.0, 1.0) if tile_m is None else (float(width) / tile_m, float(height) / tile_m)
@@ -195,7 +195,7 @@ def leaf(length: float, width: float, droop_deg: float, lift_deg: float, n: int 
     uv = np.stack([np.repeat(along, 2), np.tile([0.0, 1.0], n + 1)], axis=1)
     faces = _grid_faces(n + 1, 2, np.zeros(n + 1, dtype=bool))
     sides = []
-    for offset, winding in ((0.0, faces), (-LEAF_M, faces[:, ::-1].copy())):
+    for offset, winding in ((0.0, faces[:, ::-1].copy()), (-LEAF_M, faces)):
         middle = np.stack([x - offset * np.sin(slope), np.zeros(n + 1), z + offset * np.cos(slope)], axis=1)
         across = np.stack([np.zeros(n + 1), half, np.zeros(n + 1)], axis=1)
         vertices = np.stack([middle - across, middle + across], axis=1).reshape(-1, 3)
@@ -210,7 +210,7 @@ def throw_pillow(x: float, y: float, z: float, n: int = 10) -> Mesh:
     height = z / 2 * ((1 - u**4) * (1 - v**4)) ** 0.5
     flat = np.stack([x / 2 * u * (0.9 + 0.1 * v * v), y / 2 * v * (0.9 + 0.1 * u * u)], axis=1)
     uv = np.stack([u, v], axis=1) / 2 + 0.5
-    faces = _grid_faces(n + 1, n + 1, np.zeros(n + 1, dtype=bool))[:, ::-1].copy()
+    faces = _grid_faces(n + 1, n + 1, np.zeros(n + 1, dtype=bool))
     upper = Mesh(np.concatenate([flat, height[:, None]], axis=1), faces[:, ::-1].copy(), uv)
     lower = Mesh(np.concatenate([flat, -height[:, None]], axis=1), faces, uv)
     return join([upper, lower])

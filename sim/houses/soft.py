@@ -79,8 +79,14 @@ def teddy_bear(maker: Maker) -> None:
     """Build a sitting bear."""
     fur = textures.fur(maker.rng, maker.rgb)
     pale = textures.fur(maker.rng, shade(maker.rgb, 1.55))
-    maker.add(fur, ellipsoid(0.16, 0.18, 0.2, 16).moved(0, 0, 0.1), ellipsoid(0.15, 0.17, 0.15, 16).moved(0.01, 0, 0.255))
-    maker.add(pale, ellipsoid(0.07, 0.12, 0.13, 12).moved(0.05, 0, 0.1), ellipsoid(0.07, 0.07, 0.055, 10).moved(0.075, 0, 0.235))
+    maker.add(
+        fur, ellipsoid(0.16, 0.18, 0.2, 16).moved(0, 0, 0.1), ellipsoid(0.15, 0.17, 0.15, 16).moved(0.01, 0, 0.255)
+    )
+    maker.add(
+        pale,
+        ellipsoid(0.07, 0.12, 0.13, 12).moved(0.05, 0, 0.1),
+        ellipsoid(0.07, 0.07, 0.055, 10).moved(0.075, 0, 0.235),
+    )
     for side in (-1, 1):
         maker.add(fur, ellipsoid(0.04, 0.06, 0.06, 10).moved(-0.005, side * 0.07, 0.325))
         maker.add(fur, ellipsoid(0.17, 0.075, 0.075, 12).turned("z", side * 24).moved(0.11, side * 0.075, 0.0385))
@@ -96,10 +102,17 @@ def backpack(maker: Maker) -> None:
     dark = textures.fabric(maker.rng, shade(maker.rgb, 0.6))
     maker.add(cloth, pillow(0.2, 0.3, 0.44, 0.4, 18).moved(0, 0, 0.22))
     maker.add(dark, pillow(0.1, 0.24, 0.2, 0.4, 14).moved(0.09, 0, 0.14))
-    maker.paint((210, 208, 200), box(0.006, 0.2, 0.01).moved(0.138, 0, 0.19), box(0.006, 0.16, 0.01).moved(0.099, 0, 0.3))
+    maker.paint(
+        (210, 208, 200), box(0.006, 0.2, 0.01).moved(0.138, 0, 0.19), box(0.006, 0.16, 0.01).moved(0.099, 0, 0.3)
+    )
     maker.add(dark, tube([(x, y, z + 0.43) for x, y, z in arc(0.05, 0.05, 0, 180)], 0.009, 6).turned("z", 90))
     for side in (-1, 1):
-        strap = [(-0.06, side * 0.07, 0.42), (-0.13, side * 0.09, 0.36), (-0.14, side * 0.1, 0.2), (-0.08, side * 0.11, 0.06)]
+        strap = [
+            (-0.06, side * 0.07, 0.42),
+            (-0.13, side * 0.09, 0.36),
+            (-0.14, side * 0.1, 0.2),
+            (-0.08, side * 0.11, 0.06),
+        ]
         maker.add(dark, tube(strap, 0.016, 6))
 
 
@@ -118,7 +131,11 @@ def shoe(maker: Maker) -> None:
     body = textures.fabric(maker.rng, maker.rgb)
     sole = (236, 234, 228) if maker.colour != "white" else (90, 92, 96)
     maker.paint(sole, pillow(0.28, 0.1, 0.036, 0.6, 18).moved(0, 0, 0.018))
-    maker.add(body, ellipsoid(0.16, 0.092, 0.1, 14).moved(0.055, 0, 0.042), pillow(0.15, 0.088, 0.08, 0.6, 14).moved(-0.06, 0, 0.06))
+    maker.add(
+        body,
+        ellipsoid(0.16, 0.092, 0.1, 14).moved(0.055, 0, 0.042),
+        pillow(0.15, 0.088, 0.08, 0.6, 14).moved(-0.06, 0, 0.06),
+    )
     rim = [(0.055 * x - 0.07, 0.035 * z, 0.1) for x, _, z in arc(1, 1, 0, 360, 13)]
     maker.add(body, tube(rim, 0.014, 6))
     maker.paint((30, 28, 28), ellipsoid(0.09, 0.055, 0.02, 10).moved(-0.07, 0, 0.1))

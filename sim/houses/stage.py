@@ -126,7 +126,9 @@ def _door_frame(door: Door, plan: FloorPlan) -> Mesh:
                 outer = [(x - dy * WALL_M / 2, y + dx * WALL_M / 2) for x, y in inner]
                 meshes.append(quad([(*inner[0], 0), (*outer[0], 0), (*outer[0], DOOR_M), (*inner[0], DOOR_M)]))
                 meshes.append(quad([(*outer[1], 0), (*inner[1], 0), (*inner[1], DOOR_M), (*outer[1], DOOR_M)]))
-                meshes.append(quad([(*inner[0], DOOR_M), (*outer[0], DOOR_M), (*outer[1], DOOR_M), (*inner[1], DOOR_M)]))
+                meshes.append(
+                    quad([(*inner[0], DOOR_M), (*outer[0], DOOR_M), (*outer[1], DOOR_M), (*inner[1], DOOR_M)])
+                )
                 for t0, t1 in ((low - _CASING_M, low), (high, high + _CASING_M)):
                     meshes.append(_beside(side, t0, t1, SKIRTING_M, 0.0, DOOR_M))
                 meshes.append(_beside(side, low - _CASING_M, high + _CASING_M, SKIRTING_M, DOOR_M, DOOR_M + _CASING_M))
@@ -153,7 +155,11 @@ def _windows(side: Tuple[Point2, Point2], tall: Sequence[Rectangle]) -> List[Tup
     (ax, ay), (dx, dy), length = _frame(side)
     width = min(1.3, length - 1.0)
     middle = length / 2
-    ends = [(ax + dx * t - dy * s, ay + dy * t + dx * s) for t in (middle - width / 2, middle + width / 2) for s in (0.0, -0.7)]
+    ends = [
+        (ax + dx * t - dy * s, ay + dy * t + dx * s)
+        for t in (middle - width / 2, middle + width / 2)
+        for s in (0.0, -0.7)
+    ]
     x0, y0 = min(x for x, _ in ends), min(y for _, y in ends)
     x1, y1 = max(x for x, _ in ends), max(y for _, y in ends)
     if width < 0.7 or any(x0 < r[2] and r[0] < x1 and y0 < r[3] and r[1] < y1 for r in tall):

@@ -70,7 +70,9 @@ def chair(maker: Maker) -> None:
     wood = textures.wood(maker.rng, (150, 104, 62) if maker.colour != "brown" else maker.rgb)
     post = 0.036
     for side in (-1, 1):
-        maker.add(wood, tapered_box((0.026, 0.026), (post, post), seat - 0.03).moved(x / 2 - 0.03, side * (y / 2 - 0.03)))
+        maker.add(
+            wood, tapered_box((0.026, 0.026), (post, post), seat - 0.03).moved(x / 2 - 0.03, side * (y / 2 - 0.03))
+        )
         back = tube([(-x / 2 + 0.03, side * (y / 2 - 0.03), 0), (-x / 2 + 0.03, side * (y / 2 - 0.03), seat),
                      (-x / 2 - 0.03, side * (y / 2 - 0.03), 0.9)], 0.019, 6)  # fmt: skip
         maker.add(wood, back)
@@ -78,7 +80,9 @@ def chair(maker: Maker) -> None:
     maker.add(textures.fabric(maker.rng, maker.rgb), pillow(x, y, 0.06, 0.3, 12).moved(z=seat + 0.005))
     for z, height in ((0.6, 0.06), (0.72, 0.06), (0.83, 0.08)):
         lean = -x / 2 + 0.03 - 0.06 * (z - seat) / 0.45
-        maker.add(textures.fabric(maker.rng, maker.rgb) if z > 0.8 else wood, box(0.02, y - 0.05, height).moved(lean, 0, z))
+        maker.add(
+            textures.fabric(maker.rng, maker.rgb) if z > 0.8 else wood, box(0.02, y - 0.05, height).moved(lean, 0, z)
+        )
 
 
 def office_chair(maker: Maker) -> None:

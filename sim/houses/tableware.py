@@ -26,7 +26,17 @@ def mug(maker: Maker) -> None:
 def bowl(maker: Maker) -> None:
     """Build a wide bowl with a flat floor inside."""
     low = BOWL_FLOOR_M
-    profile = [(0, 0), (0.1, 0), (0.112, 0.01), (0.145, 0.075), (0.14, 0.08), (0.134, 0.075), (0.106, low + 0.01), (0.1, low), (0, low)]
+    profile = [
+        (0, 0),
+        (0.1, 0),
+        (0.112, 0.01),
+        (0.145, 0.075),
+        (0.14, 0.08),
+        (0.134, 0.075),
+        (0.106, low + 0.01),
+        (0.1, low),
+        (0, low),
+    ]
     maker.paint(maker.rgb, lathe(profile, 28))
 
 
@@ -44,7 +54,17 @@ def plate(maker: Maker) -> None:
 
 def glass(maker: Maker) -> None:
     """Build a stemmed glass."""
-    profile = [(0, 0), (0.04, 0), (0.04, 0.005), (0.008, 0.012), (0.007, 0.09), (0.03, 0.105), (0.045, 0.15), (0.04, 0.2), (0.036, 0.2)]
+    profile = [
+        (0, 0),
+        (0.04, 0),
+        (0.04, 0.005),
+        (0.008, 0.012),
+        (0.007, 0.09),
+        (0.03, 0.105),
+        (0.045, 0.15),
+        (0.04, 0.2),
+        (0.036, 0.2),
+    ]
     maker.paint(maker.rgb, lathe([*profile, (0.04, 0.15), (0.02, 0.112), (0, 0.108)], 20))
 
 
@@ -69,14 +89,32 @@ def banana(maker: Maker) -> None:
 
 def pear(maker: Maker) -> None:
     """Build a pear with a stem."""
-    profile = [(0, 0.004), (0.025, 0), (0.045, 0.018), (0.049, 0.042), (0.04, 0.07), (0.026, 0.09), (0.02, 0.105), (0, 0.114)]
+    profile = [
+        (0, 0.004),
+        (0.025, 0),
+        (0.045, 0.018),
+        (0.049, 0.042),
+        (0.04, 0.07),
+        (0.026, 0.09),
+        (0.02, 0.105),
+        (0, 0.114),
+    ]
     maker.paint(maker.rgb, lathe(profile, 16))
     maker.paint((84, 56, 30), tube([(0, 0, 0.11), (0.008, 0, 0.135)], 0.004, 6))
 
 
 def bottle(maker: Maker) -> None:
     """Build a bottle with shoulders, a label and a cap."""
-    profile = [(0, 0), (0.042, 0), (0.045, 0.006), (0.045, 0.16), (0.038, 0.19), (0.018, 0.225), (0.016, 0.27), (0, 0.27)]
+    profile = [
+        (0, 0),
+        (0.042, 0),
+        (0.045, 0.006),
+        (0.045, 0.16),
+        (0.038, 0.19),
+        (0.018, 0.225),
+        (0.016, 0.27),
+        (0, 0.27),
+    ]
     maker.paint(maker.rgb, lathe(profile, 20))
     maker.paint((238, 232, 214), lathe([(0.0456, 0.05), (0.0456, 0.115)], 20))
     maker.paint(shade(maker.rgb, 0.6), lathe([(0.0459, 0.065), (0.0459, 0.08)], 20))
@@ -87,7 +125,9 @@ def teapot(maker: Maker) -> None:
     """Build a round teapot with spout, handle and lid."""
     profile = [(0, 0), (0.06, 0), (0.09, 0.035), (0.098, 0.07), (0.085, 0.11), (0.05, 0.135), (0, 0.138)]
     maker.paint(maker.rgb, lathe(profile, 24))
-    maker.paint(shade(maker.rgb, 0.8), lathe([(0.052, 0.133), (0.045, 0.146), (0.012, 0.156), (0.018, 0.172), (0, 0.178)], 16))
+    maker.paint(
+        shade(maker.rgb, 0.8), lathe([(0.052, 0.133), (0.045, 0.146), (0.012, 0.156), (0.018, 0.172), (0, 0.178)], 16)
+    )
     spout = [(0.08, 0, 0.05), (0.12, 0, 0.07), (0.145, 0, 0.11), (0.17, 0, 0.135)]
     maker.paint(maker.rgb, tube(spout, (0.028, 0.02, 0.014, 0.011), 10))
     handle = [(x - 0.085, y, z + 0.07) for x, y, z in arc(0.055, 0.045, 100, 260, 10)]
@@ -96,7 +136,18 @@ def teapot(maker: Maker) -> None:
 
 def vase(maker: Maker) -> None:
     """Build a bellied vase with flowers in it."""
-    profile = [(0, 0), (0.045, 0), (0.075, 0.07), (0.07, 0.12), (0.035, 0.17), (0.032, 0.19), (0.045, 0.21), (0.04, 0.21), (0.026, 0.19), (0, 0.18)]
+    profile = [
+        (0, 0),
+        (0.045, 0),
+        (0.075, 0.07),
+        (0.07, 0.12),
+        (0.035, 0.17),
+        (0.032, 0.19),
+        (0.045, 0.21),
+        (0.04, 0.21),
+        (0.026, 0.19),
+        (0, 0.18),
+    ]
     maker.paint(maker.rgb, lathe(profile, 24))
     petals = (240, 196, 60) if maker.colour != "yellow" else (226, 84, 130)
     for i in range(5):

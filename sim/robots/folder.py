@@ -46,7 +46,7 @@ class FolderConfig(Config):
     up: Literal["+x", "-x", "+y", "-y", "+z", "-z"] = "-y"
     """Roughly up in the recording's world frame."""
     color: Literal["auto", "registered", "kinect"] = "auto"
-    """Whether colour lies on depth already. ``kinect`` moves it there with a Kinect's factory geometry; ``auto`` does so
+    """Whether colour lies on depth already. ``kinect`` moves it there by a Kinect's factory geometry; ``auto`` does so
     if the depth camera has a Kinect's nominal focal length of 585 px."""
     start_ns: int = 1_767_603_600 * NANOSECONDS
     """Capture time of the first frame."""
@@ -206,4 +206,3 @@ def _read_matrix(path: Path, shape: Tuple[int, int]) -> np.ndarray:
     if matrix.shape != shape or not np.isfinite(matrix).all():
         raise SceneError(f"recording: {path}: expected a finite {shape[0]}x{shape[1]} matrix, got {matrix.shape}")
     return matrix
-

@@ -64,7 +64,13 @@ def to_observation(frame: FolderFrame, robot: FolderRobot, session: str, seq: in
     )
 
 
-def stream(config: RobotBridgeConfig, robot: FolderRobot, producer: LosslessProducer, latest: LatestPublisher, link: ProcessLink) -> int:
+def stream(
+    config: RobotBridgeConfig,
+    robot: FolderRobot,
+    producer: LosslessProducer,
+    latest: LatestPublisher,
+    link: ProcessLink,
+) -> int:
     """Send one session from its start to its end; return the number of observations."""
     start_ns = config.robot.start_ns
     producer.send(SessionStart(session=config.session, robot=robot.name, stamp_ns=start_ns), config.send_timeout_s)
@@ -87,9 +93,12 @@ def main(config: RobotBridgeConfig, link: ProcessLink) -> None:
     """Play the robot once, then stay until told to stop, so that the group stays whole."""
     robot = FolderRobot(config.robot)
     robot.connect()
-    with LosslessProducer(
-        config.pipe, consumers=config.consumers, window=config.window, security=config.security
-    ) as producer, LatestPublisher(config.latest, security=config.security) as latest:
+    with (
+        LosslessProducer(
+            config.pipe, consumers=config.consumers, window=config.window, security=config.security
+        ) as producer,
+        LatestPublisher(config.latest, security=config.security) as latest,
+    ):
         link.ready()
         producer.wait_for_consumers(config.connect_timeout_s)
         n_sent = stream(config, robot, producer, latest, link)

@@ -8,7 +8,6 @@ from typing import Callable, Iterator
 
 import numpy as np
 import pytest
-from memories import ANSWER, COUCH, INTERVALS, MOVE, MUG, REMOVAL, ROOMS, SESSIONS, FakeBackend, FakeEntryPoint
 
 from embodied import client
 from embodied.client import Memory, MemoryBackend
@@ -36,6 +35,7 @@ from embodied.messages import (
     Recall,
 )
 from embodied.transport import RpcServer
+from memories import ANSWER, COUCH, INTERVALS, MOVE, MUG, REMOVAL, ROOMS, SESSIONS, FakeBackend, FakeEntryPoint
 
 MAP = MapReply(
     session="day-1",
@@ -137,7 +137,7 @@ class TestFiles:
         assert entry_point.paths == [tmp_path / "memory.db"]
 
     def test_a_missing_file_is_a_store_error(self, tmp_path: Path) -> None:
-        with pytest.raises(StoreError, match="no memory file at .*none.db"):
+        with pytest.raises(StoreError, match=r"no memory file at .*none\.db"):
             Memory(tmp_path / "none.db")
 
     def test_a_run_directory_is_answered_with_the_file_in_it(self, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ class TestFiles:
     def test_without_a_backend_the_error_says_what_to_install(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(client, "installed_backends", lambda: [])
+        monkeypatch.setattr(client, "installed_backends", list)
         (tmp_path / "memory.db").touch()
         with pytest.raises(ConfigurationError, match="install the distribution embodied-memory"):
             Memory(tmp_path / "memory.db")
@@ -162,7 +162,7 @@ class TestFiles:
 
         monkeypatch.setattr(client, "installed_backends", lambda: [Broken(FakeBackend())])
         (tmp_path / "memory.db").touch()
-        with pytest.raises(ConfigurationError, match="cannot load fake:open_memory.*no module named nothing"):
+        with pytest.raises(ConfigurationError, match=r"cannot load fake:open_memory.*no module named nothing"):
             Memory(tmp_path / "memory.db")
 
     def test_installed_backends_are_found_among_the_entry_points(

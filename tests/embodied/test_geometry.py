@@ -92,7 +92,7 @@ def test_points_go_there_and_back_and_keep_their_distances(T_a_b: np.ndarray, ve
 
 
 @given(ANGLES)
-@example(math.nextafter(-math.pi, -4.0) if hasattr(math, "nextafter") else -math.pi)
+@example(math.nextafter(-math.pi, -4.0))
 @example(math.pi)
 @example(-math.pi)
 def test_a_wrapped_angle_is_the_same_direction_in_its_range(angle_rad: float) -> None:

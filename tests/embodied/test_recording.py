@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory
-from recordings import N_OBSERVATIONS, assert_same, make_observation, make_session, write_session
 
 from embodied.errors import LogError
 from embodied.geometry import matrix_from_quaternion
 from embodied.messages import CameraFrame, Observation, SessionEnd, SessionStart
 from embodied.recording import SessionWriter, export_session, log_info, read_session
 from embodied.recording.png import decode_png, encode_png
+from recordings import N_OBSERVATIONS, assert_same, make_observation, make_session, write_session
 
 
 @pytest.fixture
@@ -128,9 +128,12 @@ class TestForOtherTools:
     def test_calibration_is_that_of_a_pinhole_camera_in_the_frame_of_its_images(self, log: Path) -> None:
         with log.open("rb") as file:
             reader = make_reader(file, decoder_factories=[DecoderFactory()])
-            by_topic = {channel.topic: data for _, channel, _, data in reader.iter_decoded_messages(
-                ["/camera/head/calibration", "/camera/head/rgb", "/camera/head/depth"]
-            )}
+            by_topic = {
+                channel.topic: data
+                for _, channel, _, data in reader.iter_decoded_messages(
+                    ["/camera/head/calibration", "/camera/head/rgb", "/camera/head/depth"]
+                )
+            }
         calibration, intrinsics = by_topic["/camera/head/calibration"], make_observation(0).cameras[0].intrinsics
         assert (calibration.width, calibration.height) == (intrinsics.width_px, intrinsics.height_px)
         assert list(calibration.K)[:3] == [intrinsics.fx_px, 0.0, intrinsics.cx_px]

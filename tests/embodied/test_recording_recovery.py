@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
-from recordings import N_OBSERVATIONS, assert_same, make_session, write_session
 
 from embodied.errors import LogError
 from embodied.messages import Observation, StreamMessage
 from embodied.recording import log_info, read_session, recover
+from recordings import N_OBSERVATIONS, assert_same, make_session, write_session
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Callable, List
 
 import pytest
-from group_child import ChildConfig
 
 import embodied
 from embodied.config import Config
@@ -17,6 +16,7 @@ from embodied.errors import AddressInUse, DeadlineExceeded, ProcessError
 from embodied.messages import ActionRequest, Halt, Halted
 from embodied.supervisor import ProcessSpec, Supervisor, halt_over
 from embodied.transport import RpcServer, socket_address
+from group_child import ChildConfig
 
 START_S = 20.0
 
@@ -139,11 +139,14 @@ def test_a_killed_process_is_named_rather_than_the_one_that_missed_it(tmp_path: 
 
 
 def test_the_loss_of_a_peer_that_the_main_thread_meets_becomes_the_name_of_the_dead_process(tmp_path: Path) -> None:
-    with pytest.raises(ProcessError, match="^memory was killed by SIGKILL$") as caught:
+    def lose_memory() -> None:
         with Supervisor([child("memory")], tmp_path) as group:
             group.start(START_S)
             os.kill(group.pids["memory"], signal.SIGKILL)
             raise DeadlineExceeded("no answer from memory")
+
+    with pytest.raises(ProcessError, match="^memory was killed by SIGKILL$") as caught:
+        lose_memory()
     assert isinstance(caught.value.__cause__, DeadlineExceeded)
 
 
@@ -155,11 +158,16 @@ def test_a_process_may_finish_only_if_it_was_said_so(tmp_path: Path) -> None:
         assert not is_dead(group.pids["memory"])
         with pytest.raises(DeadlineExceeded, match="memory"):
             group.wait_finished("memory", 0.05)
-    with pytest.raises(ProcessError, match="^bridge ended before it was asked to$"):
-        with Supervisor([child("bridge", "finishes")], tmp_path / "b") as group:
+
+
+def test_a_failure_that_nobody_checked_for_is_raised_at_the_end(tmp_path: Path) -> None:
+    def never_check() -> None:
+        with Supervisor([child("bridge", "finishes")], tmp_path) as group:
             group.start(START_S)
-            group.wait_finished("bridge", 5.0)
             wait_until(lambda: group.failure is not None, 5.0)
+
+    with pytest.raises(ProcessError, match="^bridge ended before it was asked to$"):
+        never_check()
 
 
 def test_a_process_that_does_not_end_on_sigterm_is_killed(tmp_path: Path) -> None:
@@ -181,9 +189,9 @@ def test_the_robot_is_halted_over_its_actions_channel(tmp_path: Path) -> None:
             assert call.request == Halt(reason="memory was killed by SIGKILL")
             assert group.failure is None, "the failure is known once the robot stands still"
             call.reply(Halted(stamp_ns=0))
+            wait_until(lambda: group.failure is not None, 5.0)
             with pytest.raises(ProcessError, match="SIGKILL"):
-                while True:
-                    group.check()
+                group.check()
 
 
 def test_a_bridge_that_cannot_be_reached_does_not_keep_the_group_running(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ HERE: Point = (1.0, 2.0, 0.8)
 THERE: Point = (4.0, 2.0, 0.8)
 
 
-def thing(instance_id: int, category: str, *, colour: str = "", position_m: Point = HERE, support: int = 0) -> TruthObject:
+def thing(
+    instance_id: int, category: str, *, colour: str = "", position_m: Point = HERE, support: int = 0
+) -> TruthObject:
     sighting = Sighting(seq=instance_id, stamp_ns=instance_id * SECOND_NS, n_pixels=99, distance_m=1.0)
     return TruthObject(
         instance_id=instance_id,
@@ -73,7 +75,9 @@ def record(label: str, position_m: Point = HERE, state: str = "present") -> Obje
     )
 
 
-def answer(*objects: ObjectRecord, unknown: bool = False, stamp_ns: int | None = None, count: int | None = None) -> Answer:
+def answer(
+    *objects: ObjectRecord, unknown: bool = False, stamp_ns: int | None = None, count: int | None = None
+) -> Answer:
     return Answer(
         query=Query(kind="where"),
         text="",

@@ -69,6 +69,19 @@ STATES: Dict[str, ObjectState] = {
 }
 
 
+FIGURES = (
+    Figure(name="objects.precision", value=0.981, goal=0.95, met=True),
+    Figure(name="objects.recall", value=0.94, goal=0.90, met=True),
+    Figure(name="objects.position_error_m", value=0.043, unit="m", goal=0.10, higher_is_better=False, met=True),
+    Figure(name="objects.duplicates", value=0.051, goal=0.03, higher_is_better=False, met=False),
+    Figure(name="changes.f1", value=0.909, goal=0.85, met=True),
+    Figure(name="questions.correct", value=0.9, goal=0.9, met=True),
+    Figure(name="goals.success", value=1.0, goal=1.0, met=True),
+    Figure(name="frames_per_second", value=34.2, unit="frames/s", goal=30.0, met=True),
+    Figure(name="peak_rss_mb", value=612.4, unit="MB"),
+)
+
+
 def jpeg(seed: int, width: int = 160, height: int = 120) -> bytes:
     """Make a picture that a person can tell from others."""
     rng = np.random.default_rng(seed)
@@ -281,17 +294,7 @@ def flat_report() -> ReportData:
         subtitle="house 0, two days",
         created="2026-01-06 10:12 UTC",
         settings={"command": "launch/sim_episode.py --seed 0", "git": "f108d64", "simulator": "houses", "seed": "0"},
-        summary=(
-            Figure(name="objects.precision", value=0.981, goal=0.95, met=True),
-            Figure(name="objects.recall", value=0.94, goal=0.90, met=True),
-            Figure(name="objects.position_error_m", value=0.043, unit="m", goal=0.10, higher_is_better=False, met=True),
-            Figure(name="objects.duplicates", value=0.051, goal=0.03, higher_is_better=False, met=False),
-            Figure(name="changes.f1", value=0.909, goal=0.85, met=True),
-            Figure(name="questions.correct", value=0.9, goal=0.9, met=True),
-            Figure(name="goals.success", value=1.0, goal=1.0, met=True),
-            Figure(name="frames_per_second", value=34.2, unit="frames/s", goal=30.0, met=True),
-            Figure(name="peak_rss_mb", value=612.4, unit="MB"),
-        ),
+        summary=FIGURES,
         map=flat_map(),
         sessions=tuple(
             SessionRecord(

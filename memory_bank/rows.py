@@ -1,0 +1,76 @@
+"""The bodies of stored rows: structures to bytes and back. What cannot be read back is a ``StoreError``."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from embodied.errors import StoreError
+from memory_bank.rooms import Room, RoomMap
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+
+def read_struct(kind: str, data: bytes, struct: type[StructT]) -> StructT:
+    """Decode a body.
+
+    Raises:
+        StoreError: The bytes are no such structure; the text begins with ``kind``.
+    """
+    try:
+        return msgspec.msgpack.decode(data, type=struct)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise StoreError(f"{kind}: damaged ({error})") from error
+
+
+class _StoredRoom(msgspec.Struct, frozen=True):
+    id: str
+    index: int
+    center_m: tuple[float, float]
+    area_m2: float
+    outline_m: tuple[tuple[float, float], ...]
+    connects: tuple[str, ...]
+
+
+class _StoredRooms(msgspec.Struct, frozen=True):
+    rooms: list[_StoredRoom]
+    cells: bytes
+    """int16, little endian."""
+    shape: tuple[int, int]
+    resolution_m: float
+    origin_m: tuple[float, float]
+    next_id: int
+
+
+def rooms_to_bytes(room_map: RoomMap) -> bytes:
+    """Return a map of rooms for a store."""
+    names = [field.name for field in fields(Room)]
+    rows, columns = room_map.cells.shape
+    return msgspec.msgpack.encode(
+        _StoredRooms(
+            rooms=[_StoredRoom(**{name: getattr(room, name) for name in names}) for room in room_map.rooms],
+            cells=room_map.cells.astype("<i2").tobytes(),
+            shape=(rows, columns),
+            resolution_m=room_map.resolution_m,
+            origin_m=room_map.origin_m,
+            next_id=room_map.next_id,
+        )
+    )
+
+
+def rooms_from_bytes(data: bytes) -> RoomMap:
+    """Read what ``rooms_to_bytes`` wrote.
+
+    Raises:
+        StoreError: The bytes are damaged.
+    """
+    stored = read_struct("rooms", data, _StoredRooms)
+    try:
+        cells = np.frombuffer(stored.cells, dtype="<i2").reshape(stored.shape).astype(np.int16)
+    except ValueError as error:
+        raise StoreError(f"rooms: damaged ({error})") from error
+    rooms = tuple(Room(**msgspec.structs.asdict(room)) for room in stored.rooms)
+    return RoomMap(rooms, cells, stored.resolution_m, stored.origin_m, stored.next_id)

@@ -1,0 +1,297 @@
+"""A simulated robot on the wires that a real one would use.
+
+It binds four addresses: ``pipe`` and ``latest`` for observations, ``actions`` for commands, ``operator`` for whoever
+runs the episode. Everything happens in one thread and in lock-step: the robot's clock moves only while a chunk of
+commands is executed, so the same seed gives the same session whatever the machine.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Callable, Optional, Sequence, Tuple, Type
+
+from embodied.config import Config
+from embodied.errors import PeerLost, ProcessError, TransportError
+from embodied.messages import ActionChunk, ActionReply, ActionRequest, ActionResponse, Halted, Message
+from embodied.process import ProcessConfig, ProcessLink
+from embodied.transport import LatestPublisher, LosslessProducer, RpcServer, Security, wait_any
+from sim.bridge_session import BridgeSession, Frame, SessionSettings, StageTimes
+from sim.houses_simulator import HousesSettings
+from sim.operator_messages import (
+    ChangeHouse,
+    EndSession,
+    GetOperatorStatus,
+    HouseChanged,
+    OperatorRequest,
+    OperatorResponse,
+    OperatorStatus,
+    SessionEnded,
+    SessionStarted,
+    StartSession,
+)
+from sim.scene import Scene
+from sim.simulator import Simulator
+from sim.truth import TrueChange, write_truth
+from sim.truth_recorder import TruthRecorder
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.1
+_SESSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Files are named after sessions."""
+
+Overnight = Callable[[Scene, int], Tuple[Scene, Sequence[TrueChange]]]
+
+
+class BridgeConfig(Config):
+    """The bridge process."""
+
+    process: ProcessConfig = ProcessConfig(name="bridge")
+    """Name and supervisor."""
+    pipe: str
+    """Address of the lossless stream of observations."""
+    latest: str
+    """Address where only the newest observation is published."""
+    actions: str
+    """Address that takes commands."""
+    operator: str
+    """Address of whoever runs the episode."""
+    dataset: str
+    """A ``*.scene_dataset_config.json``."""
+    scene_name: Optional[str] = None
+    """Which scene of the dataset; its only one if None."""
+    seed: int = 0
+    """Of all noise."""
+    truth_directory: Optional[str] = None
+    """Where truth files go; none are written if None. No other process may know it but the judge."""
+    consumers: Tuple[str, ...] = ("memory", "recorder")
+    """Who must take the lossless stream before a session starts."""
+    n_subscribers: int = 1
+    """How many must listen to the newest observation before a session starts."""
+    window: int = 8
+    """Observations on their way to a consumer before the robot waits for it."""
+    peer_timeout_s: float = 20.0
+    """How long to wait for a consumer, before and during a session."""
+    flush_timeout_s: float = 60.0
+    """How long consumers may take to put a session on disk."""
+    simulator: HousesSettings = HousesSettings()
+    """The robot's body and camera."""
+    session: SessionSettings = SessionSettings()
+    """Noise and the control period."""
+    security: Optional[Security] = None
+    """Keys, for addresses that other machines can reach."""
+
+
+class Bridge:
+    """Serves the four addresses. All methods run in one thread."""
+
+    def __init__(
+        self, config: BridgeConfig, link: ProcessLink, scene: Scene, simulator: Simulator, overnight: Overnight
+    ) -> None:
+        self._config = config
+        self._link = link
+        self._scene = scene
+        self._simulator = simulator
+        self._overnight = overnight
+        self._session: Optional[BridgeSession] = None
+        self._truth: Optional[TruthRecorder] = None
+        self._changes: Tuple[TrueChange, ...] = ()
+        self._n_sessions = 0
+        self._times = StageTimes()
+        self._active_s = 0.0
+        self._started_s = 0.0
+        security = config.security
+        self._pipe = LosslessProducer(
+            config.pipe,
+            consumers=config.consumers,
+            window=config.window,
+            peer_timeout_s=config.peer_timeout_s,
+            security=security,
+        )
+        self._latest = LatestPublisher(config.latest, security=security)
+        self._actions = RpcServer(config.actions, ActionRequest, security=security)
+        self._operator = RpcServer(config.operator, OperatorRequest, security=security)
+
+    def __enter__(self) -> Bridge:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close sockets and simulator."""
+        for channel in (self._operator, self._actions, self._latest, self._pipe):
+            channel.close()
+        self._simulator.close()
+
+    def run(self) -> None:
+        """Serve until the process is asked to stop.
+
+        Raises:
+            ProcessError: A consumer of the stream went away; the robot was halted first.
+        """
+        while not self._link.stopping:
+            wait_any([self._operator, self._actions, self._pipe], _POLL_S)
+            try:
+                self._serve_consumers()
+                self._serve_operator()
+                self._serve_actions()
+                while self._session is not None and self._session.busy and not self._link.stopping:
+                    self._emit(self._session.advance())
+                    # A halt takes effect within one frame.
+                    self._serve_actions()
+            except TransportError as error:
+                if self._session is not None:
+                    self._session.halt(str(error))
+                if isinstance(error, PeerLost):
+                    raise ProcessError(f"a consumer of the observations is gone: {error}") from error
+                raise
+
+    # ------------------------------------------------------------------------------------- commands
+
+    def _serve_actions(self) -> None:
+        while True:
+            call = self._actions.receive(0.0)
+            if call is None:
+                return
+            call.reply(self._obey(call.request))
+
+    def _obey(self, request: ActionRequest) -> ActionResponse:
+        session = self._session
+        if isinstance(request, ActionChunk):
+            if session is None:
+                return ActionReply(seq=request.seq, accepted=False, reason="wrong_session: no session is running")
+            reply = session.accept(request)
+            if not reply.accepted:
+                logger.warning("refused chunk %d: %s", request.seq, reply.reason)
+            return reply
+        logger.warning("halt: %s", request.reason)
+        if session is not None:
+            session.halt(request.reason)
+        return Halted(stamp_ns=session.now_ns if session is not None else 0)
+
+    # ------------------------------------------------------------------------------------- the operator
+
+    def _serve_operator(self) -> None:
+        call = self._operator.receive(0.0)
+        if call is None:
+            return
+        try:
+            call.reply(self._operate(call.request))
+        except (ValueError, TransportError) as error:
+            call.fail(error)
+            if isinstance(error, TransportError):
+                raise
+
+    def _operate(self, request: OperatorRequest) -> OperatorResponse:
+        if isinstance(request, StartSession):
+            return self._start(request)
+        if isinstance(request, EndSession):
+            return self._end()
+        if isinstance(request, ChangeHouse):
+            return self._change(request)
+        assert isinstance(request, GetOperatorStatus)
+        return self._status()
+
+    def _start(self, request: StartSession) -> SessionStarted:
+        if self._session is not None:
+            raise ValueError(f"session: expected none to be running, got {self._session.session!r}")
+        if not _SESSION_NAME.fullmatch(request.session):
+            raise ValueError(f"session: expected {_SESSION_NAME.pattern}, got {request.session!r:.80}")
+        self._pipe.wait_for_consumers(self._config.peer_timeout_s)
+        self._latest.wait_for_subscribers(self._config.n_subscribers, self._config.peer_timeout_s)
+        self._simulator.load(self._scene)
+        self._session = BridgeSession(
+            self._simulator,
+            request.session,
+            request.stamp_ns,
+            (self._config.seed, self._n_sessions),
+            self._config.session,
+        )
+        self._n_sessions += 1
+        self._truth = TruthRecorder(self._scene, self._simulator.intrinsics, self._simulator.T_base_camera)
+        self._started_s = time.monotonic()
+        self._send(self._session.opening())
+        self._emit(self._session.first())
+        return SessionStarted(session=request.session)
+
+    def _end(self) -> SessionEnded:
+        session, truth = self._session, self._truth
+        if session is None or truth is None:
+            raise ValueError("session: expected one to be running, got none")
+        session.halt("the session ended")
+        ending = session.closing()
+        self._send(ending)
+        self._pipe.flush(self._config.flush_timeout_s, durable=True)
+        if self._config.truth_directory is not None:
+            true = truth.finish(session.session, self._config.seed, session.start_ns, ending.stamp_ns, self._changes)
+            write_truth(true, Path(self._config.truth_directory))
+        self._changes = ()
+        self._active_s += time.monotonic() - self._started_s
+        self._session = self._truth = None
+        return SessionEnded(session=session.session, n_observations=ending.n_observations)
+
+    def _change(self, request: ChangeHouse) -> HouseChanged:
+        if self._session is not None:
+            raise ValueError(f"session: expected none to be running, got {self._session.session!r}")
+        self._scene, changes = self._overnight(self._scene, request.seed)
+        self._simulator.load(self._scene)
+        self._changes += tuple(changes)
+        return HouseChanged(n_changes=len(changes))
+
+    def _status(self) -> OperatorStatus:
+        session = self._session
+        running_s = time.monotonic() - self._started_s if session is not None else 0.0
+        return OperatorStatus(
+            session=session.session if session is not None else "",
+            seq=session.seq if session is not None else -1,
+            halted=session is not None and bool(session.halted),
+            n_frames=self._times.n_frames,
+            active_s=self._active_s + running_s,
+            stage_ms=self._times.mean_ms,
+        )
+
+    # ------------------------------------------------------------------------------------- observations
+
+    def _emit(self, frame: Frame) -> None:
+        """Send one observation to everybody and note the truth behind it."""
+        began_s = time.perf_counter()
+        observation = frame.observation
+        self._send(observation)
+        sent_s = time.perf_counter()
+        # The subscriber may act at once, so the lossless stream goes first.
+        self._latest.publish(observation)
+        published_s = time.perf_counter()
+        if self._truth is not None:
+            self._truth.record(
+                observation.seq,
+                observation.stamp_ns,
+                self._simulator.T_world_base,
+                frame.reading.instance_ids,
+                observation.collided,
+            )
+        self._times.add(
+            render=frame.render_s,
+            noise=frame.noise_s,
+            send=sent_s - began_s,
+            publish=published_s - sent_s,
+            truth=time.perf_counter() - published_s,
+        )
+        self._link.worked(1, **{f"{name}_ms": value for name, value in self._times.mean_ms.items()})
+
+    def _serve_consumers(self) -> None:
+        """Welcome consumers that introduce themselves, and tell the supervisor how far behind they are."""
+        behind = {f"{name}_behind": counts.sent - counts.received for name, counts in self._pipe.counters.items()}
+        self._link.worked(0, **behind)
+
+    def _send(self, message: Message) -> None:
+        self._pipe.send(message, self._config.peer_timeout_s)
