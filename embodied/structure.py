@@ -1,4 +1,4 @@
-"""The base of messages and settings: structures that are frozen and take their fields by name, and so do all below them.
+"""The base of messages and settings: structures that are frozen and take their fields by name, with all below them.
 
 msgspec hands ``frozen`` down to subclasses but not ``kw_only``, and a type checker hands down neither; here both hold.
 """

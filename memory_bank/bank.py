@@ -74,7 +74,9 @@ class MemoryBank:
         self.state.rooms = contents.rooms.get(frames[0], EMPTY_ROOMS) if frames else EMPTY_ROOMS
         if META_HEALTH in contents.meta:
             self.state.health = read_struct(META_HEALTH, contents.meta[META_HEALTH], Health)
-        self._touch(health=msgspec.structs.replace(self.state.health, perception=self._perception, healthy=True, fault=""))
+        self._touch(
+            health=msgspec.structs.replace(self.state.health, perception=self._perception, healthy=True, fault="")
+        )
 
     def _touch(self, health: Health) -> None:
         """Let the state be that of the mapper."""
@@ -173,11 +175,11 @@ class MemoryBank:
 
     def _end(self, end: SessionEnd) -> None:
         if end.session != self.state.open_session:
-            raise MalformedMessage(
-                f"end of session {end.session!r}; open is {self.state.open_session or 'none'!r}"
-            )
+            raise MalformedMessage(f"end of session {end.session!r}; open is {self.state.open_session or 'none'!r}")
         self._collect(self.mapper.end_session(end))
-        self._close_session(msgspec.structs.replace(self.state.sessions[end.session], end_ns=end.stamp_ns), end.stamp_ns)
+        self._close_session(
+            msgspec.structs.replace(self.state.sessions[end.session], end_ns=end.stamp_ns), end.stamp_ns
+        )
 
     def cut_off(self) -> None:
         """End a session whose end never came; it stays marked as cut off."""
@@ -228,9 +230,7 @@ class MemoryBank:
         if not self.n_uncommitted:
             return
         started_s = self._timer()
-        health = msgspec.structs.replace(
-            self.state.health, durable_seq=self.state.health.seq, stage_ms=self.stage_ms
-        )
+        health = msgspec.structs.replace(self.state.health, durable_seq=self.state.health.seq, stage_ms=self.stage_ms)
         if self.world_frame:
             self._batch.maps[self.world_frame] = self.mapper.occupancy.to_bytes()
         self._batch.meta = {

@@ -27,8 +27,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Collection, Sequence
+from typing import Any, Callable
 
 from embodied.messages import Point, Query, RelationFilter, RelationKind, SessionRecord
 from memory_bank.times import take_window
@@ -47,9 +48,13 @@ EXAMPLES = (
     "how many chairs are there?",
 )
 
-_ARTICLES = frozenset("the a an my your our his her their any some all every each this that these those of both".split())
+_ARTICLES = frozenset(
+    "the a an my your our his her their any some all every each this that these those of both".split()
+)
 _ALL = frozenset("thing things object objects item items stuff everything anything something one ones else".split())
-_HERE = frozenset(("here", "there", "house", "home", "flat", "apartment", "world", "place", "room", "rooms", "map", "memory"))
+_HERE = frozenset(
+    ("here", "there", "house", "home", "flat", "apartment", "world", "place", "room", "rooms", "map", "memory")
+)
 _SHADES = frozenset("light dark bright pale deep".split())
 _PREPOSITIONS: tuple[tuple[str, RelationKind], ...] = (
     ("on top of", "on"), ("onto", "on"), ("upon", "on"), ("on", "on"), ("inside of", "in"), ("inside", "in"),
@@ -58,7 +63,9 @@ _PREPOSITIONS: tuple[tuple[str, RelationKind], ...] = (
 )  # fmt: skip
 _KIND_OF: dict[str, RelationKind] = dict(_PREPOSITIONS)
 _PREPOSITION = r"(?:" + "|".join(word for word, _ in _PREPOSITIONS) + r")"
-_UNSUPPORTED = re.compile(r"\b(under|underneath|beneath|below|above|over|behind|between|left of|right of|in front of|opposite)\b")
+_UNSUPPORTED = re.compile(
+    r"\b(under|underneath|beneath|below|above|over|behind|between|left of|right of|in front of|opposite)\b"
+)
 _NUMBER = r"[-+]?\d{1,6}(?:\.\d{1,9})?"
 _POINT = re.compile(
     rf"\b(?:within ({_NUMBER}) ?m(?:et(?:er|re)s?)? (?:of|from|around)|near|at|around|close to) "
@@ -124,7 +131,11 @@ def _parse(text: str, known: _Known, sessions: Sequence[SessionRecord], now_ns: 
     words = re.sub(r"[^\w\s:.-]|(?<!\d)[.:]|[.:](?!\d)|(?<!\w)-|-(?!\w)", " ", words)
     words = " ".join(words.split())
     words, window = take_window(words, now_ns, sessions)
-    words = re.sub(r"\b(?:right now|now|currently|at the moment|exactly|please|at all|again|ever|still|recently|lately)\b", " ", words)
+    words = re.sub(
+        r"\b(?:right now|now|currently|at the moment|exactly|please|at all|again|ever|still|recently|lately)\b",
+        " ",
+        words,
+    )
     words = " ".join(words.split())
     while (polite := _POLITE.match(words + " ")) is not None:
         words = words[polite.end() :].strip()
@@ -273,7 +284,11 @@ _HAVE = r"(?:has|have|had|did|was|were|is|are|got)"
 
 
 def _where(match: re.Match[str], known: _Known) -> dict[str, Any]:
-    thing = re.sub(r" (?:located|kept|standing|lying|hidden|placed|to be found|be|last seen|gone|anywhere|somewhere)$", "", match["thing"])
+    thing = re.sub(
+        r" (?:located|kept|standing|lying|hidden|placed|to be found|be|last seen|gone|anywhere|somewhere)$",
+        "",
+        match["thing"],
+    )
     return {"kind": "where"} | _thing_in_place(thing, known)
 
 
@@ -307,7 +322,11 @@ def _when_changed(match: re.Match[str], known: _Known) -> dict[str, Any]:
 def _changes(match: re.Match[str], known: _Known) -> dict[str, Any]:
     groups = match.groupdict()
     thing, places = _split_places((groups.get("place") or "").strip())
-    fields: dict[str, Any] = {"kind": "changes", "change": _CHANGE_OF[groups.get("change") or "changed"], "limit": MAX_LISTED}
+    fields: dict[str, Any] = {
+        "kind": "changes",
+        "change": _CHANGE_OF[groups.get("change") or "changed"],
+        "limit": MAX_LISTED,
+    }
     if groups.get("thing"):
         return fields | _thing_in_place(groups["thing"] or "", known)
     if thing and thing not in _HERE:
@@ -344,21 +363,21 @@ _FORMS: tuple[tuple[re.Pattern[str], _Build], ...] = (
     _form(rf"(?:what {_BE} |list |show )?(?:me )?(?:the |all )?changes{_PLACE}", _changes),
     _form(r"what (?:has |had )?happened (?:to|with) (?P<thing>.+)", _changes),
     _form(rf"what (?:has |had )?happened{_PLACE}", _changes),
-    _form(rf"what (?:has )?(?:changed|moved) (?:about|with) (?P<thing>.+)", _changes),
+    _form(r"what (?:has )?(?:changed|moved) (?:about|with) (?P<thing>.+)", _changes),
     _form(rf"{_HAVE} (?P<thing>.+?) (?:been )?{_CHANGE}", _changes),
     # count
     _form(r"how many (?P<thing>.+)", _count),
     _form(r"(?:count|the number of|what is the number of) (?P<thing>.+)", _count),
     # where, asked as what or which
-    _form(rf"(?:in |on |at )?(?:which|what) (?:room|rooms|place|surface|spot) (?:is|are|was|were) (?P<thing>.+?)(?: in| on| at)?", _where),
+    _form(r"(?:in |on |at )?(?:which|what) (?:room|rooms|place|surface|spot) (?:is|are|was|were) (?P<thing>.+?)(?: in| on| at)?", _where),
     _form(rf"what {_BE} (?P<thing>(?!there\b|here\b|on\b|in\b|near\b).+?) (?:standing |lying |sitting )?(?:on|in|near|next to|at)", _where),
     # what
-    _form(rf"(?:what|which) colou?rs? (?:is|are|was|were|does|do) (?P<thing>.+?)(?: have)?", _what_thing),
+    _form(r"(?:what|which) colou?rs? (?:is|are|was|were|does|do) (?P<thing>.+?)(?: have)?", _what_thing),
     _form(rf"(?:what|which things|which objects|what (?:things|objects|else|all)|who) (?:all )?(?:{_BE}|stands|lies|do you (?:see|know|remember)|can you see|(?:did|have) you (?:see|seen)){_PLACE}", _what),
     _form(rf"(?:list|show|name|describe)(?: me)?(?: all)?(?: the| all)? (?:things|objects|everything|contents)(?: of)?{_PLACE}", _what),
     _form(rf"(?:what do you know|everything you (?:know|remember|saw|have seen)){_PLACE}", _what),
     # where
-    _form(rf"where(?: all)? (?:is|are|was|were) (?P<thing>.+)", _where),
+    _form(r"where(?: all)? (?:is|are|was|were) (?P<thing>.+)", _where),
     _form(rf"where (?:did|do|have|can|could|had|does) (?:you|i|we|one) (?:last |first )?(?:{_SEE}|left|leave|put|get|have) (?P<thing>.+)", _where),
     _form(rf"where (?P<thing>.+?) {_BE}", _where),
     _form(r"(?:find|locate|search|look for|search for|go to|bring me|fetch|get|show|show me) (?P<thing>.+)", _where),

@@ -44,6 +44,12 @@ class LinkingConfig(Config):
     """Earlier keyframes looked at, the nearest ones."""
 
 
+def is_newcomer(track: Track, session: str) -> bool:
+    """Tell whether a track began in this session and no earlier one continues in it."""
+    causes = {interval.cause for interval in track.intervals}
+    return track.is_there and track.first_session == session and "seen_elsewhere" not in causes
+
+
 def likeness(old: Track, new: Track) -> float:
     """Return how alike two tracks are but for their place, 0 to 1."""
     a, b = old.label_shares, new.label_shares
@@ -52,7 +58,7 @@ def likeness(old: Track, new: Track) -> float:
     else:
         same_label = 0.7
     colour = similarity(old.appearance.shares(), new.appearance.shares())
-    return same_label * colour**2 * _size_likeness(old, new)
+    return same_label * math.sqrt(colour) * _size_likeness(old, new)
 
 
 def _size_likeness(old: Track, new: Track) -> float:
@@ -83,7 +89,7 @@ def find_moves(
     newcomers = [
         t
         for t in graph.confirmed()
-        if t.first_session == session and len(t.intervals) == 1 and (final or t.n_observations >= config.min_observations)
+        if is_newcomer(t, session) and (final or t.n_observations >= config.min_observations)
     ]
     gone = [t for t in graph.confirmed(include_gone=True) if t.state == "gone"]
     if not newcomers or not gone:

@@ -26,7 +26,7 @@ from memory_bank.keyframes import (
     make_thumbnail,
 )
 from memory_bank.lifecycle import continue_elsewhere, declare_gone, offer_view
-from memory_bank.linking import LinkingConfig, find_moves, last_seen_empty
+from memory_bank.linking import LinkingConfig, find_moves, is_newcomer, last_seen_empty
 from memory_bank.occupancy import OccupancyConfig, OccupancyMap
 from memory_bank.perception.protocol import Perception, View
 from memory_bank.scene_graph import SceneGraph
@@ -283,7 +283,7 @@ class Mapper:
         if not earlier:
             return
         for track in tracks:
-            if len(track.intervals) != 1:
+            if not is_newcomer(track, self.session):
                 continue
             margins = self.config.tracker.visibility
             track.place_was_empty_ns = last_seen_empty(track, earlier, margins, self.config.linking)

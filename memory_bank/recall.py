@@ -6,8 +6,8 @@ The confidence of an answer is meant as a probability that it is right. What doe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ from embodied.messages import (
 )
 from memory_bank import sentences as say
 from memory_bank.relations import find_relations
-from memory_bank.words import COLOURS, known_as, label_matches
+from memory_bank.words import COLOURS, known_as, label_matches, plural
 
 N_PICTURED = 3
 """Of so many objects an answer brings pictures …"""
@@ -34,8 +34,10 @@ N_PICTURES = 2
 """… so many of each."""
 MIN_LABEL_SHARE = 0.3
 """Share of the label histogram from which a thing may be meant by a label that is not its first."""
-UNSURE_COLOUR = 0.5
+UNSURE_COLOUR = 0.4
 """Probability that a thing has the colour asked for if it looked like a similar one, or like none."""
+MIN_COLOUR_SHARE = 0.1
+"""Share of a colour in how a thing looked from which it may be called by it."""
 RECENCY_S = 30 * 86_400.0
 """Age of a sighting after which it counts half for the ranking."""
 NEVER_SEEN = 0.9
@@ -64,6 +66,8 @@ class MemoryView:
     """Intervals of an object, oldest first."""
     evidence: Callable[[str, int], tuple[Evidence, ...]]
     """The best pictures of an object, best first, at most so many."""
+    colours: Callable[[str], Mapping[str, float]] = lambda object_id: {}
+    """Share of each colour word in how an object looked."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -112,7 +116,9 @@ def _in_our_words(query: Query, view: MemoryView) -> Query:
             colour=COLOURS.get(relation.colour, relation.colour),
         )
     label = known_as(query.label, view.labels) or query.label
-    return msgspec.structs.replace(query, label=label, colour=COLOURS.get(query.colour, query.colour), relation=relation)
+    return msgspec.structs.replace(
+        query, label=label, colour=COLOURS.get(query.colour, query.colour), relation=relation
+    )
 
 
 # ------------------------------------------------------------------------------------------ the past
@@ -140,16 +146,7 @@ def _as_it_was(query: Query, view: MemoryView) -> MemoryView:
         objects = _related([record for record in then if record is not None])
     if since is not None:
         objects = [record for record in objects if record.last_seen_ns >= since]
-    return MemoryView(
-        objects=tuple(objects),
-        changes=view.changes,
-        rooms=view.rooms,
-        sessions=view.sessions,
-        now_ns=view.now_ns,
-        history=view.history,
-        evidence=view.evidence,
-        warnings=view.warnings,
-    )
+    return replace(view, objects=tuple(objects))
 
 
 def _record_then(record: ObjectRecord, history: Sequence[Interval], at_ns: int) -> ObjectRecord | None:
@@ -194,13 +191,19 @@ def _label_fit(asked: str, record: ObjectRecord) -> float:
     return share if share >= MIN_LABEL_SHARE else 0.0
 
 
-def _colour_fit(asked: str, colour: str) -> float:
+def _colour_fit(asked: str, record: ObjectRecord | None, view: MemoryView) -> float:
+    colour = record.colour if record else ""
     if not asked or asked == colour:
         return 1.0
+    share = view.colours(record.id).get(asked, 0.0) if record else 0.0
+    if share >= MIN_COLOUR_SHARE:
+        return min(0.9, UNSURE_COLOUR + share)
     return UNSURE_COLOUR if not colour or {asked, colour} in _SIMILAR else 0.0
 
 
-def _relation_fit(asked: RelationFilter, record: ObjectRecord, by_id: dict[str, ObjectRecord]) -> tuple[float, str]:
+def _relation_fit(
+    asked: RelationFilter, record: ObjectRecord, by_id: Mapping[str, ObjectRecord], view: MemoryView
+) -> tuple[float, str]:
     """Return how well the relations of a thing fit, and in which room the thing it relates to is."""
     best, room = 0.0, ""
     for relation in record.relations:
@@ -210,7 +213,7 @@ def _relation_fit(asked: RelationFilter, record: ObjectRecord, by_id: dict[str, 
         other = by_id.get(relation.object_id)
         if not (same or alike) or not label_matches(asked.label, relation.label):
             continue
-        colour = _colour_fit(asked.colour, other.colour if other else "")
+        colour = _colour_fit(asked.colour, other, view)
         fit = colour * (relation.confidence if same else 0.3)
         if fit > best:
             best, room = fit, other.room if other else ""
@@ -225,10 +228,10 @@ def find(query: Query, view: MemoryView) -> list[Hit]:
     by_id = {record.id: record for record in view.objects}
     hits: list[tuple[tuple[bool, bool, bool], Hit]] = []
     for record in view.objects:
-        fit = _label_fit(query.label, record) * _colour_fit(query.colour, record.colour)
+        fit = _label_fit(query.label, record) * _colour_fit(query.colour, record, view)
         exact_relation, rooms = True, [record.room]
         if query.relation is not None and fit > 0:
-            relation_fit, room = _relation_fit(query.relation, record, by_id)
+            relation_fit, room = _relation_fit(query.relation, record, by_id, view)
             fit *= min(1.0, relation_fit + 0.4) if relation_fit > 0 else 0.0
             exact_relation = relation_fit > 0.3
             rooms.append(room)
@@ -276,7 +279,7 @@ def _unknown(query: Query, view: MemoryView, **fields: object) -> Answer:
         wider = Query(kind="where", label=query.label)
         others = [hit.record for hit in find(wider, view) if hit.record.state != "gone"]
         if others:
-            what = f"a {others[0].label}" if len(others) == 1 else f"{len(others)} {say.plural(others[0].label)}"
+            what = f"a {others[0].label}" if len(others) == 1 else f"{len(others)} {plural(others[0].label)}"
             hints = [f"I know {what}: {'; '.join(say.say_listed(r) for r in others[:3])}."]
     return Answer(query=query, text=" ".join([text, *hints]), unknown=True, confidence=NEVER_SEEN, **fields)  # type: ignore[arg-type]
 
@@ -285,12 +288,8 @@ def _unknown(query: Query, view: MemoryView, **fields: object) -> Answer:
 
 
 def _split(hits: Sequence[Hit]) -> tuple[list[Hit], list[Hit]]:
+    """Return what stands, and what is gone."""
     return [h for h in hits if h.record.state != "gone"], [h for h in hits if h.record.state == "gone"]
-
-
-def _certain_first(query: Query, view: MemoryView) -> tuple[list[Hit], list[Hit]]:
-    """Return what fits and stands, and what fits and is gone; of a similar colour only if nothing has the right one."""
-    return _split(find(query, view))
 
 
 def _records(hits: Sequence[Hit], query: Query) -> tuple[ObjectRecord, ...]:
@@ -298,7 +297,7 @@ def _records(hits: Sequence[Hit], query: Query) -> tuple[ObjectRecord, ...]:
 
 
 def _where(query: Query, view: MemoryView) -> Answer:
-    there, gone = _certain_first(query, view)
+    there, gone = _split(find(query, view))
     if not there and not gone:
         return _unknown(query, view)
     if not there:
@@ -308,18 +307,20 @@ def _where(query: Query, view: MemoryView) -> Answer:
     best = there[0].record
     if len(there) == 1:
         text = say.say_where(best, query)
-        moved = [c for c in view.changes if c.object_id == best.id and c.kind == "moved" and c.noticed_ns <= view.now_ns]
+        moved = [
+            c for c in view.changes if c.object_id == best.id and c.kind == "moved" and c.noticed_ns <= view.now_ns
+        ]
         if moved and best.state == "moved":
             text += " " + say.say_before(moved[-1])
     else:
         listed = "; ".join(say.say_listed(hit.record) for hit in there[: min(5, query.limit)])
         name = say.name_of(query.label or "thing", query.colour)
-        text = f"{len(there)} {say.plural(name)}: {listed}" + ("; …" if len(there) > 5 else ".")
+        text = f"{len(there)} {plural(name)}: {listed}" + ("; …" if len(there) > 5 else ".")
     return Answer(query=query, text=text, unknown=False, confidence=there[0].confidence, objects=_records(there, query))
 
 
 def _what(query: Query, view: MemoryView) -> Answer:
-    there, gone = _certain_first(query, view)
+    there, gone = _split(find(query, view))
     if query.label:
         if not there and not gone:
             return _unknown(query, view)
@@ -327,7 +328,13 @@ def _what(query: Query, view: MemoryView) -> Answer:
         colour = record.colour or "of no colour that stands out"
         sentence = say.say_where(record, query) if there else say.say_gone(record, query)
         text = f"The {record.label} is {colour}. {sentence}"
-        return Answer(query=query, text=text, unknown=False, confidence=(there or gone)[0].confidence, objects=_records(there or gone, query))
+        return Answer(
+            query=query,
+            text=text,
+            unknown=False,
+            confidence=(there or gone)[0].confidence,
+            objects=_records(there or gone, query),
+        )
     where = say.sought(query)[6:]
     if not there and (missing := _missing_anchor(query, view)):
         return missing
@@ -385,7 +392,9 @@ def _when_changed(query: Query, view: MemoryView) -> Answer:
         if not hits:
             return _unknown(query, view)
         done = {"moved": "moved", "removed": "removed", "added": "added"}.get(query.change, "changed")
-        text = f"I have not noticed that the {say.name_of(query.label, query.colour)} was {done}{say.say_window(query)}."
+        text = (
+            f"I have not noticed that the {say.name_of(query.label, query.colour)} was {done}{say.say_window(query)}."
+        )
         return Answer(query=query, text=text, unknown=True, confidence=NEVER_SEEN, objects=_records(hits, query))
     change = changes[0]
     sentence = say.say_change(change, query.colour)
@@ -410,13 +419,13 @@ def find_changes(query: Query, view: MemoryView) -> list[Change]:
         if (
             (query.change and change.kind != query.change)
             or (query.label and not label_matches(query.label, change.label))
-            or (query.colour and not _colour_fit(query.colour, record.colour if record else ""))
+            or (query.colour and not _colour_fit(query.colour, record, view))
             or (query.room and query.room not in (change.from_room, change.to_room))
             or (since is not None and change.noticed_ns < since)
             or (until is not None and change.noticed_ns > until)
         ):
             continue
-        if query.relation is not None and (record is None or not _relation_fit(query.relation, record, by_id)[0]):
+        if query.relation is not None and (record is None or not _relation_fit(query.relation, record, by_id, view)[0]):
             continue
         fitting.append(change)
     exact = [c for c in fitting if c.label == query.label]
@@ -446,7 +455,7 @@ def _changes(query: Query, view: MemoryView) -> Answer:
 
 
 def _count(query: Query, view: MemoryView) -> Answer:
-    there, gone = _certain_first(query, view)
+    there, gone = _split(find(query, view))
     if not there and (missing := _missing_anchor(query, view)):
         return msgspec.structs.replace(missing, count=0)
     if not there and not gone:
@@ -458,7 +467,7 @@ def _count(query: Query, view: MemoryView) -> Answer:
         text = f"There is no {name}{where} any more: " + say.say_gone(gone[0].record, query)
     else:
         rooms = "" if query.room else say.say_counts_by_room(records)
-        text = f"There {'is' if len(there) == 1 else 'are'} {len(there)} {name if len(there) == 1 else say.plural(name)}{where}"
+        text = f"There {'is' if len(there) == 1 else 'are'} {len(there)} {name if len(there) == 1 else plural(name)}{where}"
         text += f": {rooms}." if rooms else "."
     # All of them must be real, and none be missing.
     confidence = float(np.prod([hit.confidence for hit in there])) if there else gone[0].fit

@@ -5,8 +5,9 @@ Only confirmed tracks leave the memory. Rooms are those of the map as it is now,
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Callable, Iterable, Sequence
+from typing import Callable
 
 import msgspec
 import numpy as np

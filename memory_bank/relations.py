@@ -5,8 +5,8 @@ Each thing rests on or in at most one other; near is symmetric and only holds wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 
@@ -18,14 +18,15 @@ Pairs = Float[np.ndarray, "n_subjects n_objects"]
 PairMask = Bool[np.ndarray, "n_subjects n_objects"]
 
 CONTAINERS = frozenset(
-    "bowl box basket shelf bookshelf bookcase cabinet cupboard drawer sink washbasin bathtub tub bin bucket crate pot vase "
-    "wardrobe closet fridge refrigerator oven microwave dishwasher bag backpack tray jar cup mug glass"
-    .split()
+    "bowl box basket shelf bookshelf bookcase cabinet cupboard drawer bathtub tub bin can bucket crate pot vase "
+    "wardrobe closet fridge refrigerator oven microwave dishwasher bag backpack tray jar cup mug glass".split()
 )
 """Last words of labels of things that hold others inside."""
+VESSELS = frozenset("bowl box basket bathtub tub bucket crate tray bin can pan pot bag backpack".split())
+"""Last words of labels of containers open at the top: what they hold may stand out of them."""
 DEEP_SEATS = frozenset(
     "bed sofa couch armchair chair bench desk counter stove toilet dresser sideboard stand workbench cooker loveseat stool "
-    "nightstand vanity crib".split()
+    "nightstand vanity crib sink washbasin".split()
 )
 """Last words of labels of things that carry others below their highest point: backrests, headboards, attachments."""
 FLAT = frozenset("rug carpet mat doormat picture painting poster mirror curtain".split())
@@ -126,11 +127,16 @@ def _on(g: _Geometry, deep: Bool[np.ndarray, " n"], config: RelationConfig) -> P
     return np.where(fits, contact * np.sqrt(g.overlap), 0.0)
 
 
-def _in(g: _Geometry, container: Bool[np.ndarray, " n"], config: RelationConfig) -> Pairs:
+def _in(
+    g: _Geometry, container: Bool[np.ndarray, " n"], vessel: Bool[np.ndarray, " n"], config: RelationConfig
+) -> Pairs:
     """Return the confidence that the subject lies in the object."""
-    # What stands on the rim or on the top board has its centre above the box.
-    fits = container[None, :] & g.center_inside & (g.footprint_ratio < 1.0) & (g.inside >= config.min_inside)
-    return np.where(fits, g.inside, 0.0)
+    smaller = g.footprint_ratio < 1.0
+    # What stands on the top board of a shelf has its centre above the box.
+    fits = container[None, :] & g.center_inside & smaller & (g.inside >= config.min_inside)
+    inside = np.where(fits, g.inside, 0.0)
+    deep = (g.bottom_m > -config.contact_m) & (g.bottom_m < 0.75 * g.height_m) & (g.overlap >= 0.8)
+    return np.maximum(inside, np.where(vessel[None, :] & deep & smaller, 0.8 * g.overlap, 0.0))
 
 
 def find_relations(
@@ -149,11 +155,12 @@ def find_relations(
         return []
     geometry = _pairwise(boxes)
     on = _on(geometry, _is_one_of(labels, DEEP_SEATS), config)
-    inside = _in(geometry, _is_one_of(labels, CONTAINERS), config)
+    inside = _in(geometry, _is_one_of(labels, CONTAINERS), _is_one_of(labels, VESSELS), config)
     carried = np.maximum(on, inside)
     np.fill_diagonal(carried, 0.0)
-    # Of several carriers that fit equally the smallest is meant: the tray, not the table below it.
-    best = np.argmax(carried * (1.0 + 0.1 * np.minimum(geometry.footprint_ratio, 1.0)), axis=1)
+    # Of several carriers that fit about as well the smallest is meant: the bowl, not the table below it.
+    good = (carried > 0) & (carried >= 0.6 * carried.max(axis=1, keepdims=True))
+    best = np.argmax(np.where(good, geometry.footprint_ratio, -1.0), axis=1)
     rows = np.arange(len(boxes))
     rests = carried[rows, best] >= 0.1
     linked = np.zeros(carried.shape, dtype=bool)

@@ -6,7 +6,7 @@ rather than in any other; the second and third of a kind speak less. Below ``MIN
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 KINDS = ("kitchen", "living room", "bedroom", "bathroom", "office", "dining room", "hallway")
 

@@ -84,9 +84,7 @@ class RoomMap:
         distance, (row, column) = ndimage.distance_transform_edt(self.cells == 0, return_indices=True)
         return np.where(distance * self.resolution_m <= max_distance_m, self.cells[row, column], 0).astype(np.int16)
 
-    def rooms_at(
-        self, xy_m: Float[np.ndarray, "n_points 2"], nearest: CellLabels | None = None
-    ) -> list[Room | None]:
+    def rooms_at(self, xy_m: Float[np.ndarray, "n_points 2"], nearest: CellLabels | None = None) -> list[Room | None]:
         """Return the room of each point: the one it lies in, or the nearest within a metre.
 
         Args:
@@ -143,7 +141,9 @@ def _segment(occupancy: Occupancy, upper: CellMask | None, resolution_m: float, 
     walls = along_x | along_y
     closed = upper is not None and _covers(upper, walls, config)
     if closed:
-        walls |= upper
+        # The front of a counter is a long thin run too, but not below a wall.
+        reach = 2 * round(config.max_wall_thickness_m / resolution_m) + 1
+        walls = upper | (walls & ndimage.binary_dilation(upper, structure=np.ones((reach, reach), dtype=bool)))
     space = find_space(occupancy, walls, resolution_m, config)
     if closed:
         cells = _flood(space, resolution_m, config)
@@ -373,9 +373,7 @@ def _merge_small(cells: CellLabels, free: CellMask, resolution_m: float, config:
         cells[cells == index] = max(shared, key=lambda other: (shared[other], -other)) if shared else 0
 
 
-def _identified(
-    cells: CellLabels, free: CellMask, result: RoomMap, previous: RoomMap, config: RoomsConfig
-) -> RoomMap:
+def _identified(cells: CellLabels, free: CellMask, result: RoomMap, previous: RoomMap, config: RoomsConfig) -> RoomMap:
     """Number the regions 1, 2, … from the largest down and give them ids, the old ones where they overlap most."""
     found, areas = np.unique(cells[cells > 0], return_counts=True)
     order = found[np.lexsort((found, -areas))]

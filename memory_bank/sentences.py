@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,18 @@ from memory_bank.words import plural
 
 FLOOR_M = 0.15
 """What stands on nothing and begins below this height stands on the floor."""
-_UNCOUNTED = ("books", "shoes", "scissors", "glasses", "trousers", "curtains", "clothes", "stairs", "blinds", "toilet paper")
+_UNCOUNTED = (
+    "books",
+    "shoes",
+    "scissors",
+    "glasses",
+    "trousers",
+    "curtains",
+    "clothes",
+    "stairs",
+    "blinds",
+    "toilet paper",
+)
 
 
 def say_time(stamp_ns: int) -> str:

@@ -1,6 +1,6 @@
 """The memory process: takes the robot's stream off the pipe, stores it, and answers questions about it.
 
-    python -m memory_bank.server settings.json
+python -m memory_bank.server settings.json
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 
 from embodied.config import Config
 from embodied.messages import (
@@ -33,6 +34,7 @@ from embodied.messages import (
     SessionRecord,
     SessionsReply,
 )
+from memory_bank.appearance import COLOURS
 from memory_bank.grammar import parse
 from memory_bank.keyframes import Keyframe
 from memory_bank.occupancy import OccupancyMap
@@ -173,6 +175,7 @@ class MemoryService:
                 now_ns=state.health.now_ns,
                 history=self._history,
                 evidence=self._evidence,
+                colours=self._colours,
                 warnings=self._warnings(),
             )
             self._derived = _Derived(state.version, index, rooms, view)
@@ -208,6 +211,11 @@ class MemoryService:
             )
             for picture in track.views[:limit]
         )
+
+    def _colours(self, object_id: str) -> dict[str, float]:
+        track = self.state.graph.get(object_id)
+        shares = track.appearance.shares() if track else np.zeros(len(COLOURS))
+        return dict(zip(COLOURS, shares.tolist()))
 
     def _warnings(self) -> tuple[str, ...]:
         health, warnings = self.state.health, []

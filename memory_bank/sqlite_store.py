@@ -9,9 +9,10 @@ import sqlite3
 import struct
 import tempfile
 import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -389,20 +390,28 @@ class SqliteStore:
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it. May be called twice."""
         connection = getattr(self, "_connection", None)
-        clean = connection is not None
+        clean = False
         if connection is not None:
-            try:
-                if not self.read_only:
-                    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                    clean = not busy
-                connection.close()
-            except sqlite3.DatabaseError as error:
-                clean = False
-                logger.warning("memory %s: closing: %s", self.path, error)
             del self._connection
+            clean = self.read_only or self._fold(connection)
+            connection.close()
         if self._lock is not None:
             self._lock.release(clean=clean)
             self._lock = None
         if self._copy is not None:
             self._copy.cleanup()
             self._copy = None
+
+    def _fold(self, connection: sqlite3.Connection) -> bool:
+        """Bring everything from the log into the file; tell whether that was possible, readers being in the way."""
+        try:
+            connection.execute("PRAGMA busy_timeout = 0")
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                return False
+            # A plain file can be read where no other file can be made beside it.
+            connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+        except sqlite3.DatabaseError as error:
+            logger.info("memory %s: the log stays beside it: %s", self.path, error)
+            return False
+        return True

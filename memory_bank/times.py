@@ -10,7 +10,7 @@ from __future__ import annotations
 import calendar
 import datetime
 import re
-from typing import Sequence
+from collections.abc import Sequence
 
 import msgspec
 

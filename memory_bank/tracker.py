@@ -52,7 +52,11 @@ class TrackerConfig(Config):
     absent_px: float = 6.0
     """The thing must be expected this large."""
     flat_m: float = 0.07
-    """Things this thin cannot be seen through; another thing's mask at their place speaks of absence too."""
+    """Things this thin cannot be seen through; the mask of what they lay on, at their place, speaks of absence too."""
+    uncovered_share: float = 0.8
+    """Share of the visible points that must fall into masks of things seen beside it …"""
+    uncovered_through: float = 0.2
+    """… while, of a thing that is not flat, at least this share is seen through."""
     merge_after: int = 3
     """Frames in which one thing's mask covers two tracks before they are one."""
     merge_share: float = 0.75
@@ -252,11 +256,15 @@ class Tracker:
             return False
         if expected_px < self.config.absent_px:
             return False
-        n_absent = int(sighting.n_through[t])
-        if min(track.box.size_m) < self.config.flat_m:
-            others = [d for d, owner in owners.items() if owner.confirmed and owner.id in track.seen_with]
-            n_absent = max(n_absent, int(sum(sighting.n_masked[t, d + 1] for d in others)))
-        return n_absent >= self.config.absent_share * n_seen
+        n_through = int(sighting.n_through[t])
+        if n_through >= self.config.absent_share * n_seen:
+            return True
+        # What lies flat is hardly seen through, but what it lay on now shows in its place.
+        flat = min(track.box.size_m) < self.config.flat_m
+        if not flat and n_through < self.config.uncovered_through * n_seen:
+            return False
+        others = [d for d, owner in owners.items() if owner.confirmed and owner.id in track.seen_with]
+        return sum(int(sighting.n_masked[t, d + 1]) for d in others) >= self.config.uncovered_share * n_seen
 
     def _merge(self, tracks: list[Track], sighting: Sighting, assignment: Assignment, result: ViewResult) -> None:
         """Join tracks that one mask covers again and again, unless they were ever seen as two."""

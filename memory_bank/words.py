@@ -6,7 +6,7 @@ a longer label ("table" for "coffee table"). A later way counts only if no earli
 
 from __future__ import annotations
 
-from typing import Collection
+from collections.abc import Collection
 
 COLOURS = {
     "red": "red", "scarlet": "red", "crimson": "red", "orange": "orange", "yellow": "yellow", "golden": "yellow",
@@ -74,7 +74,9 @@ _IRREGULAR = {
     "heroes": "hero", "tomatoes": "tomato", "potatoes": "potato", "mangoes": "mango", "canvases": "canvas",
     "halves": "half", "wolves": "wolf", "geese": "goose",
 }  # fmt: skip
-_NO_PLURAL = frozenset("glasses scissors trousers jeans clothes pants series news bus gas lens iris canvas chess".split())
+_NO_PLURAL = frozenset(
+    "glasses scissors trousers jeans clothes pants series news bus gas lens iris canvas chess".split()
+)
 
 
 def singular(noun: str) -> str:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Callable, Optional, Sequence, Tuple, Type
 
 from embodied.config import Config
-from embodied.errors import PeerLost, ProcessError, TransportError
+from embodied.errors import EmbodiedError, PeerLost, ProcessError
 from embodied.messages import ActionChunk, ActionReply, ActionRequest, ActionResponse, Halted, Message
 from embodied.process import ProcessConfig, ProcessLink
 from embodied.transport import LatestPublisher, LosslessProducer, RpcServer, Security, wait_any
@@ -149,7 +149,7 @@ class Bridge:
                     self._emit(self._session.advance())
                     # A halt takes effect within one frame.
                     self._serve_actions()
-            except TransportError as error:
+            except EmbodiedError as error:
                 if self._session is not None:
                     self._session.halt(str(error))
                 if isinstance(error, PeerLost):
@@ -187,9 +187,9 @@ class Bridge:
             return
         try:
             call.reply(self._operate(call.request))
-        except (ValueError, TransportError) as error:
+        except (ValueError, EmbodiedError) as error:
             call.fail(error)
-            if isinstance(error, TransportError):
+            if isinstance(error, EmbodiedError):
                 raise
 
     def _operate(self, request: OperatorRequest) -> OperatorResponse:

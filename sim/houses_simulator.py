@@ -8,6 +8,7 @@ import numpy as np
 
 from embodied.arrays import Float, Transform, Vector3
 from embodied.config import Config
+from embodied.errors import SceneError
 from embodied.geometry import camera_mount, intrinsics_from_fov, planar_pose
 from embodied.messages import Intrinsics
 from sim.collision import obstacle_grid
@@ -110,4 +111,7 @@ class HousesSimulator:
     def _place(self, scene: Scene) -> None:
         self._scene = scene
         self._labels: Dict[int, str] = {i.instance_id: scene.templates[i.template].category for i in scene.instances}
-        self._robot = DiscRobot(obstacle_grid(self._open().mesh), scene.start_pose, self.settings.robot)
+        try:
+            self._robot = DiscRobot(obstacle_grid(self._open().mesh), scene.start_pose, self.settings.robot)
+        except ValueError as error:
+            raise SceneError(f"scene {scene.name}: the robot cannot stand at its start: {error}") from error

@@ -104,7 +104,7 @@ def bake(mesh: WorldMesh, embree: EmbreeScene, lights: Sequence[Light], settings
     typical = float(np.median(direct[floor].mean(axis=1))) if floor.any() else 0.0
     lamps = direct * ((1.0 - settings.ambient) / typical if typical > 0 else 0.0)
     # Light from all around comes a little more from above, and never quite dies in corners.
-    ambient = (0.3 + 0.7 * openness) * (0.92 + 0.08 * normals[:, 2])
+    ambient = (0.35 + 0.65 * openness) * (0.92 + 0.08 * normals[:, 2])
     rgb = (lamps + settings.ambient * ambient[:, None]) * settings.exposure
     padded = np.concatenate([rgb[inverse.ravel()], np.zeros((settings.max_divisions + 2, 3))])
     return LightField(divisions=divisions, first=first, rgb=np.ascontiguousarray(padded.T, dtype=np.float32))

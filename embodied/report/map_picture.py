@@ -65,16 +65,18 @@ def map_figure(data: ReportData) -> Optional[Markup]:
         role="img",
         xmlns="http://www.w3.org/2000/svg",
     )
-    switches = [
-        join(
-            (
-                element("input", type="checkbox", id=f"show-{key}", checked="checked"),
-                element("label", words, for_=f"show-{key}"),
-            )
-        )
-        for key, words in LAYERS
-    ]
+    switches = [_switch(key, words) for key, words in LAYERS if _has_layer(key, data)]
     return element("div", *switches, picture, _legend(data), class_="mapbox")
+
+
+def _has_layer(key: str, data: ReportData) -> bool:
+    parts = {"rooms": data.rooms, "paths": data.paths, "changes": data.changes}
+    return bool(parts.get(key, data.objects))
+
+
+def _switch(key: str, words: str) -> Markup:
+    box = element("input", type="checkbox", id=f"show-{key}", checked="checked")
+    return join((box, element("label", words, for_=f"show-{key}")))
 
 
 def _frame(data: ReportData) -> Optional[Frame]:

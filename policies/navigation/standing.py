@@ -28,8 +28,11 @@ class GoToConfig(Config):
     """Worth in metres of having the target outside of the picture's upper and lower edge."""
     edge_margin_rad: float = 0.15
     """From the edges of the picture."""
-    depth_tolerance_m: float = 0.5
-    """What the camera sees in the target's direction may be as much nearer: the thing's own front."""
+    beyond_cost: float = 10.0
+    """Worth of each metre by which the way to the target, over the place nearest to it, exceeds ``wanted_m``."""
+    wanted_m: float = 0.85
+    own_front_m: float = 0.38
+    """What the camera sees in the target's direction may lie as far from it along the floor: the thing's own front."""
     n_places: int = 4
     """Places tried before giving up."""
     apart_m: float = 0.3
@@ -64,13 +67,12 @@ def find_standing_places(
     A good place is near the reachable place that is nearest to the target, has only the carrying furniture between
     itself and the target, and little of that, and shows the target well inside the picture.
     """
-    cells = _cells_around(config, terrain, distances, target_m)
-    if len(cells) == 0:
-        return []
+    cells, way_m = _cells_around(config, terrain, distances, target_m)
     centers = terrain.grid.centers_of(cells)
+    keep = np.ones(len(cells), dtype=bool)
     for place in tried:
-        keep = np.hypot(centers[:, 0] - place.x_m, centers[:, 1] - place.y_m) > config.apart_m
-        cells, centers = cells[keep], centers[keep]
+        keep &= np.hypot(centers[:, 0] - place.x_m, centers[:, 1] - place.y_m) > config.apart_m
+    cells, centers, way_m = cells[keep], centers[keep], way_m[keep]
     if len(cells) == 0:
         return []
     offset = np.array(target_m[:2]) - centers
@@ -79,6 +81,7 @@ def find_standing_places(
     shown = camera.shows_height(target_m[2], distance - camera.forward_m, config.edge_margin_rad)
     crowded = np.clip(terrain.config.preferred_clearance_m - terrain.clearance_m[cells[:, 0], cells[:, 1]], 0.0, None)
     cost = distance + over_m + 2.0 * crowded + config.hidden_cost * hidden + config.edge_cost * ~shown
+    cost += config.beyond_cost * np.maximum(way_m - config.wanted_m, 0.0)
     cost += 0.02 * distances.cost_m[cells[:, 0], cells[:, 1]]
     order = np.argsort(cost, kind="stable")
     yaw = np.arctan2(offset[:, 1], offset[:, 0])
@@ -96,18 +99,19 @@ def find_standing_places(
 
 def _cells_around(
     config: GoToConfig, terrain: Terrain, distances: DistanceField, target_m: Point
-) -> Int[np.ndarray, "n 2"]:
-    """Return the reachable cells a short way from the reachable cell that is nearest to the target."""
+) -> tuple[Int[np.ndarray, "n 2"], Float[np.ndarray, " n"]]:
+    """Return the reachable cells a short way from the reachable cell nearest to the target, and the way over that."""
     reachable = np.argwhere(np.isfinite(distances.cost_m))
     offsets = terrain.grid.centers_of(reachable) - target_m[:2]
     distance = np.hypot(offsets[:, 0], offsets[:, 1])
     nearest = int(np.argmin(distance))
     if distance[nearest] > config.reach_m:
-        return reachable[:0]
+        return reachable[:0], distance[:0]
     row, column = reachable[nearest].tolist()
     # Crowded metres count longer in the field, so that the true way is never longer than the limit.
     around = distance_field(terrain, (row, column), limit_m=config.around_m)
-    return np.argwhere(np.isfinite(around.cost_m))
+    cells = np.argwhere(np.isfinite(around.cost_m))
+    return cells, around.cost_m[cells[:, 0], cells[:, 1]] + distance[nearest]
 
 
 def _between(
@@ -130,18 +134,19 @@ def _between(
     return (~free).sum(axis=1) * length, hidden.astype(np.int64)
 
 
-def target_in_view(observation: Observation, target_m: Point, tolerance_m: float) -> bool:
-    """Tell whether the first camera's depth shows nothing before the target; True where it cannot tell.
+def target_in_view(observation: Observation, target_m: Point, own_front_m: float) -> bool:
+    """Tell whether the first camera's depth shows the target itself there; True where it has no depth.
 
-    The nearest depth that matters is ``tolerance_m`` before the target's middle; a fifth of the pixels around it is
-    enough, for parts of a thing may be hidden.
+    What is met in the target's direction must not be nearer than the target, or stand within ``own_front_m`` of it
+    along the floor. A fifth of the pixels around is enough, for parts of a thing may be hidden.
     """
     if not observation.cameras or observation.cameras[0].depth is None:
         return True
     camera = observation.cameras[0]
     depth = observation.cameras[0].depth
-    T_camera_world = invert(observation.T_world_base @ camera.T_base_camera)
-    x, y, z = T_camera_world[:3, :3] @ np.array(target_m) + T_camera_world[:3, 3]
+    T_world_camera = observation.T_world_base @ camera.T_base_camera
+    target = invert(T_world_camera) @ np.array([*target_m, 1.0])
+    x, y, z = target[:3]
     if z <= 0.05:
         return False
     k = camera.intrinsics
@@ -150,5 +155,9 @@ def target_in_view(observation: Observation, target_m: Point, tolerance_m: float
         return False
     half = max(1, round(0.05 * k.fx_px / z))
     window = depth[max(v - half, 0) : v + half + 1, max(u - half, 0) : u + half + 1]
-    valid = window[window > 0]
-    return valid.size == 0 or bool((valid >= 1000.0 * (z - tolerance_m)).mean() >= 0.2)
+    met_m = window[window > 0] / 1000.0
+    if met_m.size == 0:
+        return True
+    # All pixels of the small window are taken along the ray through the target.
+    short = T_world_camera[:3, :3] @ (target[:3] * (1.0 - np.minimum(met_m, z)[:, None] / z)).T
+    return bool((np.hypot(short[0], short[1]) <= own_front_m).mean() >= 0.2)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embodied.arrays import Bool, Float, Int, Points2
+from embodied.arrays import Bool, Float, Int, UInt8
 from embodied.messages import CameraFrame
-from policies.navigation.grid import FREE, OCCUPIED, UNKNOWN, Grid
+from policies.navigation.grid import FREE, OCCUPIED, UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ class SightRules:
     """A ray goes on through this much of the unknown."""
 
 
-def coarsen(occupancy: Int[np.ndarray, "rows columns"], factor: int) -> Int[np.ndarray, "coarse_rows coarse_columns"]:
+def coarsen(
+    occupancy: UInt8[np.ndarray, "rows columns"], factor: int
+) -> UInt8[np.ndarray, "coarse_rows coarse_columns"]:
     """Join ``factor`` x ``factor`` cells: occupied if any is, else free if any is."""
     blocks = _blocks(occupancy, factor, UNKNOWN)
     joined = np.where((blocks == FREE).any(axis=(-3, -1)), FREE, UNKNOWN)
@@ -96,41 +98,57 @@ def _blocks(values: np.ndarray, factor: int, fill: float) -> np.ndarray:
 class Sight:
     """Rays from several places: what each passes over, and whether it can be seen from there."""
 
-    angles_rad: Float[np.ndarray, " n_angles"]
     distances_m: Float[np.ndarray, " n_distances"]
-    index: Int[np.ndarray, "n_places n_angles n_distances"]
-    """Flat index of the cell at each sample; meaningless where not visible."""
+    kind: UInt8[np.ndarray, "n_places n_angles n_distances"]
+    """UNKNOWN, FREE or OCCUPIED of the cell at each sample; beyond the map unknown."""
     visible: Bool[np.ndarray, "n_places n_angles n_distances"]
+    index: Int[np.ndarray, "n_places n_angles n_distances"]
+    """Flat index of the cell at each sample, in layers padded as ``pad`` does."""
 
 
-def cast_rays(
-    occupancy: Int[np.ndarray, "rows columns"],
-    grid: Grid,
-    resolution_m: float,
-    places_m: Points2,
-    angles_rad: Float[np.ndarray, " n_angles"],
-    rules: SightRules,
-) -> Sight:
-    """Look along rays from places on a floor plan (of any resolution, with the grid's origin).
+class FloorPlan:
+    """Cells to look over, with a border so wide that no ray leaves it."""
 
-    A ray passes free cells, ``over_occupied_m`` of the first run of occupied ones and ``into_unknown_m`` of unknown
-    ones, and ends where free or unknown follows occupied.
-    """
-    distances = np.arange(0.5 * resolution_m, rules.range_m, resolution_m)
-    rows, columns = occupancy.shape
-    x = (places_m[:, 0, None] - grid.origin_m[0]) / resolution_m
-    y = (places_m[:, 1, None] - grid.origin_m[1]) / resolution_m
-    ahead = (distances / resolution_m).astype(np.float32)
-    column = np.floor(x[:, :, None] + np.cos(angles_rad)[None, :, None] * ahead).astype(np.int32)
-    row = np.floor(y[:, :, None] + np.sin(angles_rad)[None, :, None] * ahead).astype(np.int32)
-    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    index = np.where(inside, row * columns + column, 0)
-    kind = np.where(inside, occupancy.ravel()[index], UNKNOWN)
-    occupied, unknown = kind == OCCUPIED, kind == UNKNOWN
-    n_occupied = np.cumsum(occupied, axis=2, dtype=np.int16)
-    n_unknown = np.cumsum(unknown, axis=2, dtype=np.int16)
-    beyond = np.maximum.accumulate(~occupied & (n_occupied > 0), axis=2)
-    visible = inside & ~beyond
-    visible &= n_occupied <= max(1, round(rules.over_occupied_m / resolution_m))
-    visible &= n_unknown <= max(1, round(rules.into_unknown_m / resolution_m))
-    return Sight(angles_rad, distances, index, visible)
+    def __init__(self, occupancy: UInt8[np.ndarray, "rows columns"], resolution_m: float, rules: SightRules) -> None:
+        self.resolution_m = resolution_m
+        self.rules = rules
+        self.shape = occupancy.shape
+        self._border = int(np.ceil(rules.range_m / resolution_m)) + 1
+        self._occupancy = self.pad(occupancy)
+        self._distances_m = np.arange(0.5, rules.range_m / resolution_m, 1.0) * resolution_m
+
+    def pad(self, layer: np.ndarray) -> np.ndarray:
+        """Return the last two axes with the border around them, filled with 0."""
+        return np.pad(layer, (*((0, 0) for _ in layer.shape[:-2]), (self._border,) * 2, (self._border,) * 2))
+
+    def unpad(self, layer: np.ndarray) -> np.ndarray:
+        """Take the border off again."""
+        return layer[..., self._border : -self._border, self._border : -self._border]
+
+    @property
+    def padded_shape(self) -> tuple[int, int]:
+        """Rows and columns with the border."""
+        rows, columns = self._occupancy.shape
+        return rows, columns
+
+    def look(self, cells: Int[np.ndarray, "n_places 2"], angles_rad: Float[np.ndarray, " n_angles"]) -> Sight:
+        """Look along rays from the middles of cells.
+
+        A ray passes free cells, ``over_occupied_m`` of the first run of occupied ones and ``into_unknown_m`` of unknown
+        ones, and ends where free or unknown follows occupied.
+        """
+        n_columns = self._occupancy.shape[1]
+        ahead = self._distances_m / self.resolution_m
+        rows = np.rint(np.sin(angles_rad)[:, None] * ahead).astype(np.int32)
+        columns = np.rint(np.cos(angles_rad)[:, None] * ahead).astype(np.int32)
+        start = ((cells[:, 0] + self._border) * n_columns + cells[:, 1] + self._border).astype(np.int32)
+        index = start[:, None, None] + (rows * n_columns + columns)[None]
+        kind = self._occupancy.ravel()[index]
+        occupied = kind == OCCUPIED
+        n_occupied = np.cumsum(occupied, axis=2, dtype=np.uint8)
+        n_unknown = np.cumsum(kind == UNKNOWN, axis=2, dtype=np.uint8)
+        beyond = np.logical_or.accumulate(~occupied & (n_occupied > 0), axis=2)
+        visible = n_occupied <= max(1, round(self.rules.over_occupied_m / self.resolution_m))
+        visible &= n_unknown <= max(1, round(self.rules.into_unknown_m / self.resolution_m))
+        visible &= ~beyond
+        return Sight(self._distances_m, kind, visible, index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from sim.houses.layout import FloorPlan, draw_plan
 from sim.houses.placing import Contents, footprint
 from sim.houses.sight import hidden_things
 from sim.houses.stage import build_stage
-from sim.scene import Instance, Light, Rectangle, Scene
+from sim.scene import Instance, Light, Rectangle, Scene, Template
 
 __all__ = ["change_overnight", "generate_house"]
 
@@ -34,10 +34,12 @@ def generate_house(seed: int, n_rooms: int = 5) -> Scene:
     """
     if seed < 0:
         raise ValueError(f"seed: expected 0 or more, got {seed}")
+    templates: Dict[str, Template] = {}
     for attempt in range(_N_DRAWS):
         rng = np.random.default_rng([seed, n_rooms, attempt])
         plan = draw_plan(rng, n_rooms)
         contents = Contents(seed)
+        contents.templates = templates
         try:
             Furnisher(rng, plan, contents).furnish()
         except DoesNotFit:

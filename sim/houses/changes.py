@@ -20,6 +20,8 @@ N_MOVED, N_REMOVED, N_ADDED = 3, 2, 2
 MIN_MOVE_M = 1.0
 _CHAIR_CHANCE = 0.4
 _N_TRIES = 8
+_SHADOW_M = 1.5
+"""Farther than this a small thing hides nothing."""
 
 
 def change_overnight(scene: Scene, seed: int) -> Tuple[Scene, Tuple[TrueChange, ...]]:
@@ -102,7 +104,7 @@ class _Night:
             if np.linalg.norm(to_m[:2] - from_m[:2]) < MIN_MOVE_M:
                 continue
             self.contents.put(replace(new, instance_id=instance_id))
-            if self._is_good():
+            if self._is_good(instance_id):
                 self.contents.reserved.append((template.category, from_m))
                 return [_change("moved", instance_id, template, from_m, to_m)]
             self.contents.remove(instance_id)
@@ -126,7 +128,7 @@ class _Night:
             if new is None:
                 continue
             self.contents.put(replace(new, instance_id=next_id))
-            if self._is_good():
+            if self._is_good(next_id):
                 return [_change("added", next_id, template, None, middle(self.contents.bounds[next_id]))]
             self.contents.remove(next_id)
         return []
@@ -169,12 +171,14 @@ class _Night:
     def _floor(self) -> Clearance:
         return clearance(self.plan, self.contents.footprints())
 
-    def _is_good(self) -> bool:
-        """Tell whether all rooms can still be reached and nothing became hidden."""
+    def _is_good(self, instance_id: int) -> bool:
+        """Tell whether all rooms can still be reached and nothing near a changed thing became hidden, nor itself."""
         floor = self._floor()
         if not rooms_reachable(self.plan, floor):
             return False
-        return not set(hidden_things(self.scene(""), floor)) - self.hidden
+        at = middle(self.contents.bounds[instance_id])
+        near = [i for i, b in self.contents.bounds.items() if np.linalg.norm(middle(b) - at) < _SHADOW_M]
+        return not set(hidden_things(self.scene(""), floor, near)) - self.hidden
 
 
 def _change(

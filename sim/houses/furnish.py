@@ -33,6 +33,7 @@ DOOR_DEPTH_M = 0.95
 _STEP_M = 0.1
 _CORNER_M = 0.5
 _CHAIR_GAP_M = 0.03
+_N_TRIES_A_ROOM = 5
 
 
 class DoesNotFit(Exception):
@@ -56,12 +57,27 @@ class Furnisher:
         """
         self.kept_free = door_passages(self.plan, DOOR_DEPTH_M)
         for region in self.plan.regions:
-            for piece in FURNITURE[region.name]:
-                self._place(region, piece)
+            self._furnish_room(region)
         for region in self.plan.regions:
             self._fill(region)
 
     # ------------------------------------------------------------------------------------- furniture
+
+    def _furnish_room(self, region: Region) -> None:
+        """Place a room's furniture, starting over if something needed does not fit."""
+        for attempt in range(_N_TRIES_A_ROOM):
+            n_before, n_kept_free = len(self.contents.instances), len(self.kept_free)
+            try:
+                for piece in FURNITURE[region.name]:
+                    self._place(region, piece)
+            except DoesNotFit:
+                if attempt == _N_TRIES_A_ROOM - 1:
+                    raise
+                for instance_id in list(self.contents.instances)[n_before:]:
+                    self.contents.remove(instance_id)
+                del self.kept_free[n_kept_free:]
+            else:
+                return
 
     def _place(self, region: Region, piece: Piece) -> None:
         colour = least_used(self.rng, self.contents, piece.category, CATALOGUE[piece.category].colours)

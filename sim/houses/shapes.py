@@ -128,6 +128,7 @@ def pillow(x: float, y: float, z: float, roundness: float = 0.35, n: int = 14) -
     angle = np.linspace(0.0, 2.0 * np.pi, n + 1)
 
     def power(value: Float[np.ndarray, " n"], exponent: float) -> Float[np.ndarray, " n"]:
+        value = np.round(value, 12)
         return np.asarray(np.sign(value) * np.abs(value) ** exponent)
 
     waist = power(np.cos(latitudes), max(roundness, 0.5))

@@ -39,7 +39,8 @@ def shade(rgb: Rgb, factor: float) -> Rgb:
 
 
 def wood(rng: np.random.Generator, rgb: Rgb, size: int = 96) -> Texture:
-    """Return grain that runs along the texture's width."""
+    """Return grain that runs along the texture's width, of a tone between pale and dark."""
+    rgb = shade(rgb, float(rng.uniform(0.8, 1.2)))
     y = np.arange(size)[:, None] / size
     x = np.arange(size)[None, :] / size
     wobble = _smooth_noise(rng, size, 3) * 0.9 + _smooth_noise(rng, size, 9) * 0.15

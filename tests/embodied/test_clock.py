@@ -18,9 +18,9 @@ def test_a_manual_clock_moves_only_when_told() -> None:
 
 def test_many_small_steps_do_not_drift() -> None:
     clock = ManualClock()
-    for _ in range(5 * 86_400):
+    for _ in range(5 * 3600):
         clock.advance(0.2)
-    assert clock.now_ns() == 86_400 * NANOSECONDS
+    assert clock.now_ns() == 3600 * NANOSECONDS
 
 
 def test_a_manual_clock_does_not_advance_backwards() -> None:

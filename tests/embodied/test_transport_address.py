@@ -94,5 +94,15 @@ def test_a_path_too_long_for_a_socket_is_replaced_by_a_short_one_that_is_always_
         RpcServer(f"ipc://{folder}/pipe", ActionRequest)
 
 
+def test_a_temporary_folder_that_others_can_write_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    (tmp_path / f"embodied-{os.getuid()}").mkdir()
+    (tmp_path / f"embodied-{os.getuid()}").chmod(0o777)
+    with pytest.raises(ConfigurationError, match="folder of our own"):
+        socket_address(tmp_path / ("long" * 30), "pipe")
+
+
 def test_a_short_path_is_used_as_it_is(tmp_path: Path) -> None:
     assert socket_address(tmp_path, "pipe") == f"ipc://{tmp_path}/pipe"

@@ -100,7 +100,7 @@ class Rig:
         }
         return self.actions.call(ActionChunk(**{**fields, **changed}))
 
-    def take(self, n: int) -> list[Message]:
+    def take(self, n: int) -> list[Any]:
         """Receive from the pipe as a memory that writes everything to disk at once."""
         messages = []
         for _ in range(n):
@@ -165,9 +165,11 @@ def test_a_session_reaches_the_memory_from_start_to_end(rig: Rig, tmp_path: Path
 def test_the_policy_gets_the_newest_observation(rig: Rig) -> None:
     rig.start()
     first = rig.policy.receive(DEADLINE_S)
+    assert first is not None
     assert (first.seq, first.awaiting_action) == (0, True)
     rig.send(0, n_steps=1)
     second = rig.policy.receive(DEADLINE_S)
+    assert second is not None
     assert (second.seq, second.awaiting_action) == (1, True)
 
 

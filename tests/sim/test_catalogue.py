@@ -62,7 +62,8 @@ def test_everything_that_carries_something_has_a_surface_within_its_own_outline(
         assert surfaces, name
         for surface in surfaces:
             x0, y0, x1, y1 = surface.rectangle_m
-            assert -size[0] / 2 <= x0 < x1 <= size[0] / 2 and -size[1] / 2 <= y0 < y1 <= size[1] / 2
+            assert -size[0] / 2 <= x0 < x1 <= size[0] / 2
+            assert -size[1] / 2 <= y0 < y1 <= size[1] / 2
             assert 0 < surface.z_m <= size[2] + 1e-6
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import lru_cache
-from typing import Tuple
+from typing import Set, Tuple
 
 import numpy as np
 import pytest
@@ -18,13 +18,21 @@ from sim.houses.sight import hidden_things
 from sim.scene import Scene
 from sim.truth import TrueChange
 
-SEEDS = range(4)
+SEEDS = range(3)
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=8)
 def night(seed: int) -> Tuple[Scene, Scene, Tuple[TrueChange, ...]]:
     before = generate_house(seed)
     return (before, *change_overnight(before, seed))
+
+
+def supports_of(contents: Contents, instance_id: int) -> Set[int]:
+    found = set()
+    while contents.instances[instance_id].support:
+        instance_id = contents.instances[instance_id].support
+        found.add(instance_id)
+    return found
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -86,8 +94,7 @@ def test_nothing_that_carried_others_was_touched_and_the_house_stays_whole(seed:
     moved = {change.instance_id for change in changes if change.kind != "removed"}
     for a in moved:
         for b in contents.instances:
-            related = contents.instances[a].support == b or contents.instances[contents.instances[a].support].support == b
-            if a != b and not (contents.instances[a].support and related):
+            if a != b and b not in supports_of(contents, a):
                 assert not overlap(contents.bounds[a], contents.bounds[b])
     plan = plan_of(after.regions, after.doors)
     floor = clearance(plan, contents.footprints())

@@ -18,10 +18,10 @@ from sim.houses.placing import Contents, footprint, middle, overlap
 from sim.houses.sight import hidden_things
 from sim.scene import Scene
 
-SEEDS = range(5)
+SEEDS = range(3)
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=8)
 def house(seed: int) -> Scene:
     return generate_house(seed)
 
@@ -94,12 +94,14 @@ def test_what_rests_on_something_touches_it_and_what_is_in_something_is_between_
         world = points @ support.T_world_object[:3, :3].T + support.T_world_object[:3, 3]
         TriangleMesh(caster, world.astype(np.float32))
         x, y, _ = middle(bounds).tolist()
-        origin = np.array([[x, y, bounds[2] + 0.005]], dtype=np.float32)
-        down = np.array([[0, 0, -1]], dtype=np.float32)
-        gap = float(caster.run(origin, down, output=True)["tfar"][0]) - 0.005
+        around = [(x + dx, y + dy, bounds[2] + 0.005) for dx in (-0.02, 0.0, 0.02) for dy in (-0.02, 0.0, 0.02)]
+        down = np.tile(np.array([[0, 0, -1]], dtype=np.float32), (len(around), 1))
+        hits = caster.run(np.array(around, dtype=np.float32), down, output=True)
+        gap = float(hits["tfar"][hits["primID"] >= 0].min()) - 0.005
         assert -0.005 < gap < 0.01, (scene.category_of(instance.instance_id), scene.category_of(support.instance_id))
         outer = contents.bounds[instance.support]
-        assert outer[0] - 0.01 <= x <= outer[3] + 0.01 and outer[1] - 0.01 <= y <= outer[4] + 0.01
+        assert outer[0] - 0.01 <= x <= outer[3] + 0.01
+        assert outer[1] - 0.01 <= y <= outer[4] + 0.01
         if instance.relation == "in":
             assert bounds[2] < outer[5] - 0.01
     assert n_resting >= 20
@@ -108,9 +110,9 @@ def test_what_rests_on_something_touches_it_and_what_is_in_something_is_between_
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_relation_says_whether_a_thing_lies_on_or_in_its_support(seed: int) -> None:
     scene = house(seed)
+    bounds = Contents(0, scene).bounds
     for instance in scene.instances:
         category = scene.category_of(instance.support) if instance.support else "floor"
-        bounds = Contents(0, scene).bounds
         inside = category in ("bowl", "basket", "box", "bathtub") or (
             category == "bookshelf" and bounds[instance.instance_id][2] < bounds[instance.support][5] - 0.05
         )

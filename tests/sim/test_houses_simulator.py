@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from embodied.errors import SceneError
 from sim.houses_simulator import CameraSettings, HousesSettings, HousesSimulator
 from sim.scene import Scene
 from sim_contracts import SimulatorConformance, contract_scene
@@ -15,6 +16,10 @@ class TestHousesSimulator(SimulatorConformance):
         simulator = HousesSimulator(contract_scene())
         assert (simulator.intrinsics.width_px, simulator.intrinsics.fx_px) == (256, pytest.approx(128.0))
         assert simulator.T_base_camera[2, 3] == 1.25
+
+    def test_a_scene_whose_start_is_blocked_is_refused(self) -> None:
+        with pytest.raises(SceneError, match="cannot stand at its start"):
+            self.make(contract_scene(-2.1))
 
     def test_a_closed_simulator_says_so(self) -> None:
         simulator = self.make(contract_scene())

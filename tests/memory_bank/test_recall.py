@@ -1,0 +1,266 @@
+"""Recall: the right things, in sentences that a person likes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from memory_world import BLUE_MUG, DAY_1_NS, DAY_2_NS, NOW_NS, RED_MUG, SECOND_NS, house_view, record
+
+from embodied.messages import Answer, Query, RelationFilter
+from memory_bank.grammar import parse
+from memory_bank.recall import MemoryView, answer
+
+
+def ask(question: str | Query, view: MemoryView | None = None) -> Answer:
+    view = view or house_view()
+    if isinstance(question, str):
+        rooms = frozenset(r.name for r in view.rooms)
+        question = parse(question, labels=view.labels, rooms=rooms, sessions=view.sessions, now_ns=view.now_ns)
+    return answer(question, view)
+
+
+def ids(found: Answer) -> list[str]:
+    return [o.id for o in found.objects]
+
+
+def test_where_says_what_it_stands_on_in_which_room_and_when_it_was_seen() -> None:
+    found = ask("where is the red mug?")
+    assert found.text == (
+        "The red mug is on the table in the kitchen, at (3.2, 1.1, 0.8) m; last seen 2026-01-06 09:03:12."
+    )
+    assert ids(found) == ["o3"]
+    assert not found.unknown
+    assert found.confidence == pytest.approx(0.95)
+    assert found.evidence[0].object_id == "o3"
+    assert found.evidence[0].crop_jpeg
+
+
+def test_several_that_fit_are_all_told() -> None:
+    found = ask("where are the mugs?")
+    assert found.text == (
+        "2 mugs: a red one on the table in the kitchen, at (3.2, 1.1, 0.8) m; "
+        "a blue one on the desk in the office, at (8.2, 1.1, 0.8) m."
+    )
+
+
+def test_the_surer_one_comes_first() -> None:
+    doubtful = replace_object(RED_MUG, confidence=0.4)
+    assert ids(ask("where is the mug?", doubtful)) == ["o4", "o3"]
+
+
+def replace_object(old: Any, **changes: Any) -> MemoryView:
+    view = house_view()
+    new = msgspec.structs.replace(old, **changes)
+    return replace(view, objects=tuple(new if o.id == old.id else o for o in view.objects))
+
+
+def test_what_was_never_seen_is_unknown() -> None:
+    found = ask("where is the piano?")
+    assert found.text == "I have not seen a piano."
+    assert found.unknown
+    assert found.objects == ()
+
+
+def test_a_wrong_colour_is_unknown_but_tells_what_there_is() -> None:
+    found = ask("where is the green mug?", replace(house_view(), objects=(RED_MUG,)))
+    assert found.text == (
+        "I have not seen a green mug. I know a mug: a red one on the table in the kitchen, at (3.2, 1.1, 0.8) m."
+    )
+    assert found.unknown
+
+
+def test_a_colour_that_it_partly_had_is_better_than_nothing() -> None:
+    view = replace(house_view(), objects=(RED_MUG,), colours=lambda _: {"red": 0.6, "white": 0.3})
+    found = ask("where is the white mug?", view)
+    assert ids(found) == ["o3"]
+    assert found.confidence < 0.8
+
+
+def test_what_is_gone_is_said_to_be_gone() -> None:
+    found = ask("where is the vase?")
+    assert found.text == "The vase is gone: last seen 2026-01-05 09:02:10 on the table in the kitchen."
+    assert found.unknown
+    assert [o.state for o in found.objects] == ["gone"]
+
+
+def test_what_moved_also_says_where_it_was() -> None:
+    assert ask("where is the laptop?").text.endswith(
+        "Before it was in the office, at (8.1, 0.9, 0.8) m, until 2026-01-05 09:06:40 or later."
+    )
+
+
+def test_a_synonym_finds_the_label_that_is_known() -> None:
+    assert ids(ask("where is the fridge?")) == ["o6"]
+    assert ids(ask(Query(kind="where", label="fridge"))) == ["o6"]
+
+
+def test_a_general_word_means_longer_names_only_if_nothing_has_just_that_name() -> None:
+    assert ids(ask("where is the table?")) == ["o1"]
+    view = house_view()
+    view = replace(view, objects=tuple(o for o in view.objects if o.label != "table"))
+    assert ids(ask("where is the table?", view)) == ["o9"]
+
+
+def test_a_label_that_was_seen_often_enough_counts() -> None:
+    view = replace(house_view(), objects=(record("o1", "bowl", (0, 0, 1), labels={"bowl": 0.6, "hat": 0.4}),))
+    found = ask("where is the hat?", view)
+    assert ids(found) == ["o1"]
+    assert found.confidence == pytest.approx(0.95 * 0.4)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("where is the mug in the office?", ["o4"]),
+        ("where is the mug on the table?", ["o3"]),
+        ("where is the mug on the kitchen table?", ["o3"]),
+        ("where is the mug on the brown desk?", ["o4"]),
+        ("what is on the table?", ["o3", "o5", "o8"]),
+        ("what is on the table in the kitchen?", ["o3", "o5", "o8"]),
+        ("what is in the office?", ["o2", "o4"]),
+        ("what is within 0.5 m of (3.2, 1.1)?", ["o1", "o3", "o5", "o8"]),
+    ],
+)
+def test_places_narrow_it_down(question: str, expected: list[str]) -> None:
+    assert sorted(ids(ask(question))) == expected
+
+
+def test_what_is_listed_in_words() -> None:
+    assert ask("what is on the table?").text == "On the table: a red mug, a green book and a gray laptop."
+    assert ask("what is in the living room?").text == "In the living room: a coffee table and a red ball."
+
+
+def test_nothing_there_is_an_answer_but_no_such_place_is_not() -> None:
+    assert ask("what is in the bedroom?").text == "I have seen nothing in the bedroom."
+    assert not ask("what is in the bedroom?").unknown
+    nowhere = ask("what is in the garage room 7?".replace("garage ", ""))
+    assert nowhere.unknown
+    assert nowhere.text == "I know no room 7; I know the bedroom, kitchen, living room and office."
+    assert ask("what is on the piano?").text == "I have not seen a piano."
+
+
+def test_in_stands_for_on_only_where_nothing_is_on() -> None:
+    relation = RelationFilter(kind="in", label="table")
+    assert ids(ask(Query(kind="what", relation=relation))) == ["o3", "o5", "o8"]
+
+
+def test_what_colour() -> None:
+    assert ask("what colour is the ball?").text.startswith("The ball is red. The ball is on the floor")
+
+
+@pytest.mark.parametrize(
+    ("question", "stamp_ns", "text"),
+    [
+        (
+            "when did you last see the red mug?",
+            DAY_2_NS + 192 * SECOND_NS,
+            "I last saw the red mug at 2026-01-06 09:03:12, on the table in the kitchen.",
+        ),
+        ("when did you first see the mug?", DAY_1_NS + 60 * SECOND_NS, "I first saw the mug at 2026-01-05 09:01:00."),
+        (
+            "when did you last see the vase?",
+            DAY_1_NS + 130 * SECOND_NS,
+            "I last saw the vase at 2026-01-05 09:02:10, and it is gone since.",
+        ),
+        (
+            "when was the laptop moved?",
+            DAY_2_NS + 100 * SECOND_NS,
+            "The laptop was moved from the office to the kitchen: after 2026-01-05 09:06:40, "
+            "noticed at 2026-01-06 09:01:40.",
+        ),
+    ],
+)
+def test_when(question: str, stamp_ns: int, text: str) -> None:
+    found = ask(question)
+    assert found.stamp_ns == stamp_ns
+    assert found.text == text
+
+
+def test_when_something_moved_that_did_not_is_unknown() -> None:
+    found = ask("when did the table move?")
+    assert found.unknown
+    assert found.text == "I have not noticed that the table was moved."
+
+
+def test_changes_come_latest_first() -> None:
+    found = ask("what changed since yesterday?")
+    assert [c.object_id for c in found.changes] == ["o10", "o7", "o8"]
+    assert found.text == (
+        "3 changes since 2026-01-05 00:00:00: a red ball was added in the living room; "
+        "the yellow vase was removed from the kitchen; the gray laptop was moved from the office to the kitchen."
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("what was moved?", ["o8"]),
+        ("what was removed today?", ["o7"]),
+        ("what is new?", ["o10"]),
+        ("what changed in the office?", ["o8"]),
+        ("what happened to the vase?", ["o7"]),
+        ("what changed on day-1?", []),
+    ],
+)
+def test_changes_are_narrowed_down(question: str, expected: list[str]) -> None:
+    assert [c.object_id for c in ask(question).changes] == expected
+
+
+def test_no_change_is_an_answer_about_what_is_known() -> None:
+    assert ask("was the fridge moved?").text == "I have not noticed that the refrigerator was moved."
+    assert ask("was the piano moved?").unknown
+
+
+@pytest.mark.parametrize(
+    ("question", "count", "text"),
+    [
+        ("how many mugs are there?", 2, "There are 2 mugs: 1 in the kitchen and 1 in the office."),
+        ("how many books are on the table?", 1, "There is 1 book on the table: 1 in the kitchen."),
+        ("how many pianos are there?", 0, "I have not seen a piano."),
+    ],
+)
+def test_count(question: str, count: int, text: str) -> None:
+    found = ask(question)
+    assert found.count == count
+    assert found.text == text
+
+
+def test_gone_things_are_not_counted() -> None:
+    found = ask("how many vases are there?")
+    assert found.count == 0
+    assert found.text.startswith("There is no vase any more: The vase is gone")
+
+
+def test_the_past_is_answered_as_it_was() -> None:
+    assert ask("where was the laptop on day-1?").objects[0].position_m == (8.1, 0.9, 0.76)
+    assert "o7" in ids(ask("what was in the kitchen yesterday?"))
+    assert ask("where was the ball yesterday?").unknown
+    assert "o10" in ids(ask("what is in the living room today?"))
+
+
+def test_relations_of_the_past_follow_from_the_places_of_then() -> None:
+    found = ask("where was the laptop yesterday?")
+    assert "on the desk in the office" in found.text
+
+
+def test_warnings_go_with_every_answer() -> None:
+    view = replace(house_view(), warnings=("perception (onnx) is not working",))
+    for question in ("where is the mug?", "where is the piano?", "what changed?"):
+        assert ask(question, view).warnings == ("perception (onnx) is not working",)
+
+
+def test_order_and_limit() -> None:
+    later = replace_object(BLUE_MUG, last_seen_ns=NOW_NS)
+    assert ids(ask(Query(kind="where", label="mug", order="latest"), later)) == ["o4", "o3"]
+    assert ids(ask(Query(kind="where", label="mug", limit=1))) == ["o3"]
+
+
+def test_an_empty_memory_answers_too() -> None:
+    empty = replace(house_view(), objects=(), changes=(), rooms=(), sessions=())
+    for question in ("where is the mug?", "what is in the kitchen?", "when did you last see the mug?"):
+        assert ask(question, empty).unknown
+    assert ask("how many mugs are there?", empty).count == 0
+    assert ask("what changed?", empty).changes == ()
