@@ -66,7 +66,7 @@ def camera_mount(x_m: float, y_m: float, z_m: float, pitch_rad: float) -> Transf
     """Return ``T_base_camera`` of a camera on the body that looks forward and ``pitch_rad`` downwards."""
     c, s = np.cos(pitch_rad), np.sin(pitch_rad)
     tilt = np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
-    return transform(tilt @ R_BASE_OPTICAL, np.array([x_m, y_m, z_m]))
+    return transform(tilt @ R_BASE_OPTICAL, np.array([x_m, y_m, z_m], dtype=float))
 
 
 def matrix_from_quaternion(q_xyzw: Quaternion) -> Rotation:

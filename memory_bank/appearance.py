@@ -13,6 +13,8 @@ from embodied.arrays import Float, Int, UInt8
 
 COLOURS = ("red", "orange", "brown", "yellow", "green", "blue", "purple", "pink", "black", "gray", "white")
 _INDEX = {name: index for index, name in enumerate(COLOURS)}
+_STRIKING = np.array([1.0 if name in ("brown", "black", "gray", "white") else 1.25 for name in COLOURS])
+"""A green chair with wooden legs is a green chair: bright colours count a little more than those of wood and metal."""
 STANDS_OUT = 0.35
 """Share of the votes that a colour needs to name the thing."""
 
@@ -42,7 +44,7 @@ class Appearance(msgspec.Struct, kw_only=True):
 
 def colour_name(appearance: Appearance) -> str:
     """Return the colour word with the most votes; empty if none stands out."""
-    shares = appearance.shares()
+    shares = appearance.shares() * _STRIKING
     best = int(np.argmax(shares))
     return COLOURS[best] if shares[best] >= STANDS_OUT else ""
 
@@ -72,7 +74,7 @@ def colour_index(rgb: UInt8[np.ndarray, "n 3"]) -> Int[np.ndarray, " n"]:
     index[warm & (index == _INDEX["red"]) & (saturation < 0.6) & (value <= 110.0)] = _INDEX["brown"]
     dull = (saturation < 0.2) | (chroma < 14.0)
     index[dull] = _INDEX["gray"]
-    index[dull & (value > 185.0)] = _INDEX["white"]
+    index[dull & (value > 135.0)] = _INDEX["white"]
     index[(value < 48.0)] = _INDEX["black"]
     return index
 

@@ -25,6 +25,8 @@ class AssociationConfig(Config):
     """Scores from here on are the same thing."""
     doubt: float = 0.18
     """Scores from here on forbid making a new track of the detection."""
+    on_surface: float = 0.2
+    """Score of a mask that lies on a track's surface, whatever else speaks against it: enough for doubt, no more."""
     other_label: float = 0.45
     """Factor for a label that the track never had."""
     other_colour: float = 0.85
@@ -74,10 +76,8 @@ def place_score(forward: float, backward: float) -> float:
     Args:
         forward: Share of the track's visible points that fall into the mask. Nearly 1 for the same thing.
         backward: Share of the mask's points on the track's surface. Small while the track is known from one side only.
-
-    A mask that lies on the track's surface alone is not enough for the same thing (a book on a table), but raises doubt.
     """
-    return max(forward * (0.3 + 0.7 * backward), 0.2 * backward)
+    return forward * (0.3 + 0.7 * backward)
 
 
 def centre_score(distance_m: float, longest_a_m: float, longest_b_m: float, noise_m: float) -> float:

@@ -261,6 +261,15 @@ def _clearance(space: CellMask, resolution_m: float) -> Float[np.ndarray, "rows 
     return ndimage.distance_transform_edt(np.pad(space, 1))[1:-1, 1:-1] * resolution_m
 
 
+def _highest(
+    clearance: Float[np.ndarray, "rows columns"], labels: CellLabels, n_labels: int
+) -> Float[np.ndarray, " n"]:
+    """Return the highest clearance under each label from 0 on."""
+    highest = np.zeros(n_labels + 1)
+    np.maximum.at(highest, labels.ravel(), clearance.ravel())
+    return highest
+
+
 def _flood(space: CellMask, resolution_m: float, config: RoomsConfig) -> CellLabels:
     """Flood the clearance from its peaks downwards; see the module's docstring.
 
@@ -273,7 +282,7 @@ def _flood(space: CellMask, resolution_m: float, config: RoomsConfig) -> CellLab
     # Everything that meets above the half width of a door is one room: the flood may begin there.
     for level in (*np.arange(config.max_door_m / 2, 0.0, -resolution_m), 0.0):
         basin, n_basins = ndimage.label(clearance > level)
-        tops = ndimage.maximum(clearance, basin, np.arange(n_basins + 1))
+        tops = _highest(clearance, basin, n_basins)
         labelled = cells > 0
         members: list[list[int]] = [[] for _ in range(n_basins + 1)]
         for key in np.unique(basin[labelled].astype(np.int64) << 16 | cells[labelled]).tolist():
@@ -312,7 +321,7 @@ def _open_doors(
     """
     closed, n_doors = ndimage.label(doors, structure=np.ones((3, 3)))
     clearance = _clearance(space & ~doors, resolution_m)
-    peak_m = [0.0, *np.atleast_1d(ndimage.maximum(clearance, cells, np.arange(1, int(cells.max()) + 1))).tolist()]
+    peak_m = _highest(clearance, cells, int(cells.max())).tolist()
     rename = np.arange(len(peak_m))
     for number, where in enumerate(ndimage.find_objects(closed), start=1):
         around = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in where)
@@ -376,7 +385,8 @@ def _merge_small(cells: CellLabels, free: CellMask, resolution_m: float, config:
 def _identified(cells: CellLabels, free: CellMask, result: RoomMap, previous: RoomMap, config: RoomsConfig) -> RoomMap:
     """Number the regions 1, 2, … from the largest down and give them ids, the old ones where they overlap most."""
     found, areas = np.unique(cells[cells > 0], return_counts=True)
-    order = found[np.lexsort((found, -areas))]
+    sizes = np.lexsort((found, -areas))
+    order, areas_m2 = found[sizes], areas[sizes] * result.resolution_m**2
     renumber = np.zeros(int(cells.max()) + 1, dtype=np.int16)
     renumber[order] = np.arange(1, len(order) + 1)
     cells = renumber[cells]
@@ -386,15 +396,16 @@ def _identified(cells: CellLabels, free: CellMask, result: RoomMap, previous: Ro
         if n * result.resolution_m >= config.min_passage_m:
             connects[a].add(b)
             connects[b].add(a)
+    parts = ndimage.find_objects(cells)
     rooms = []
     for index in range(1, len(order) + 1):
-        center_m, outline_m = _shape(cells == index, result)
+        center_m, outline_m = _shape(cells, index, parts[index - 1], result)
         rooms.append(
             Room(
                 id=ids[index],
                 index=index,
                 center_m=center_m,
-                area_m2=round(float((cells == index).sum()) * result.resolution_m**2, 2),
+                area_m2=round(float(areas_m2[index - 1]), 2),
                 outline_m=outline_m,
                 connects=tuple(sorted((ids[other] for other in connects[index]), key=room_number)),
             )
@@ -408,12 +419,18 @@ def _match_ids(cells: CellLabels, n_rooms: int, now: RoomMap, previous: RoomMap)
     next_id = previous.next_id
     if previous.rooms and n_rooms:
         row, column = np.nonzero(cells)
-        xy_m = (np.stack([column, row], axis=1) + 0.5) * now.resolution_m + now.origin_m
-        old = previous.rooms_at(xy_m, nearest=previous.cells)
-        overlap: dict[tuple[int, str], int] = {}
-        for index, room in zip(cells[row, column].tolist(), old):
-            if room is not None:
-                overlap[index, room.id] = overlap.get((index, room.id), 0) + 1
+        shift = (np.array(now.origin_m) - previous.origin_m + 0.5 * now.resolution_m) / previous.resolution_m
+        scale = now.resolution_m / previous.resolution_m
+        old_row = np.floor(row * scale + shift[1]).astype(int)
+        old_column = np.floor(column * scale + shift[0]).astype(int)
+        rows, columns = previous.cells.shape
+        within = (old_row >= 0) & (old_row < rows) & (old_column >= 0) & (old_column < columns)
+        old = previous.cells[old_row[within], old_column[within]]
+        pairs, counts = np.unique(
+            np.stack([cells[row, column][within], old])[:, old > 0], axis=1, return_counts=True
+        )
+        old_ids = {room.index: room.id for room in previous.rooms}
+        overlap = {(int(a), old_ids[int(b)]): int(n) for (a, b), n in zip(pairs.T, counts)}
         for index, room_id in sorted(overlap, key=lambda key: (-overlap[key], key)):
             if index not in ids and room_id not in ids.values():
                 ids[index] = room_id
@@ -429,18 +446,30 @@ def room_number(room_id: str) -> int:
     return int(room_id[1:])
 
 
-def _shape(mask: CellMask, room_map: RoomMap) -> tuple[tuple[float, float], tuple[tuple[float, float], ...]]:
+def _shape(
+    cells: CellLabels, index: int, part: tuple[slice, slice], room_map: RoomMap
+) -> tuple[tuple[float, float], tuple[tuple[float, float], ...]]:
     """Return the innermost point of a region and its outline, a polygon along cell sides, in metres."""
+    mask = cells[part] == index
+    top, left = part[0].start, part[1].start
     clearance = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(int(np.argmax(clearance)), mask.shape)
     scale, (x0, y0) = room_map.resolution_m, room_map.origin_m
-    outline = tuple((round(x0 + x * scale, 3), round(y0 + y * scale, 3)) for x, y in trace_outline(mask))
-    center_m = (round(x0 + (float(column) + 0.5) * scale, 3), round(y0 + (float(row) + 0.5) * scale, 3))
+    outline = tuple(
+        (round(x0 + (left + x) * scale, 3), round(y0 + (top + y) * scale, 3)) for x, y in trace_outline(mask)
+    )
+    center_m = (
+        round(x0 + (left + float(column) + 0.5) * scale, 3),
+        round(y0 + (top + float(row) + 0.5) * scale, 3),
+    )
     return center_m, outline
 
 
-def trace_outline(mask: CellMask) -> list[tuple[int, int]]:
-    """Return the corners (column, row) of the outer border of a connected mask, counter-clockwise, as cell corners."""
+def trace_outline(mask: CellMask, tolerance: float = 1.5) -> list[tuple[int, int]]:
+    """Return the corners (column, row) of the outer border of a connected mask, counter-clockwise, as cell corners.
+
+    Corners that lie within ``tolerance`` cells of the line between those kept are left out.
+    """
     inside = np.pad(mask, 1)
     y, x = np.nonzero(mask)
     sides = (
@@ -466,10 +495,10 @@ def trace_outline(mask: CellMask) -> list[tuple[int, int]]:
             corners.append(at)
         at, direction = to, step
         if at == start and not follow[start]:
-            return _simplified(corners)
+            return _simplified(corners, tolerance)
 
 
-def _simplified(corners: list[tuple[int, int]], tolerance: float = 1.5) -> list[tuple[int, int]]:
+def _simplified(corners: list[tuple[int, int]], tolerance: float) -> list[tuple[int, int]]:
     """Drop corners that lie within ``tolerance`` cells of the line between those kept (Douglas and Peucker 1973)."""
     points = np.array([*corners, corners[0]], dtype=float)
     keep = np.zeros(len(points), dtype=bool)

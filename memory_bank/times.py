@@ -57,11 +57,9 @@ def take_window(text: str, now_ns: int, sessions: Sequence[SessionRecord]) -> tu
         rf"\b(?:on )?{instant}(?![\w-])",
     )
     for pattern in patterns:
-        match = re.search(pattern, text)
-        if match is None:
-            continue
-        window = _both(window, _window_of(match.groupdict(), now_ns, sessions))
-        text = " ".join((text[: match.start()] + " " + text[match.end() :]).split())
+        while (match := re.search(pattern, text)) is not None:
+            window = _both(window, _window_of(match.groupdict(), now_ns, sessions))
+            text = " ".join((text[: match.start()] + " " + text[match.end() :]).split())
     if window.since_ns is not None and window.until_ns is not None and window.since_ns >= window.until_ns:
         raise ValueError("the time phrases of the question leave no time between them")
     return text, window

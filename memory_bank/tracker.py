@@ -58,7 +58,7 @@ class TrackerConfig(Config):
     uncovered_through: float = 0.2
     """… while, of a thing that is not flat, at least this share is seen through."""
     merge_after: int = 3
-    """Frames in which one thing's mask covers two tracks before they are one."""
+    """Frames in which one thing's mask covers two tracks before they are one; twice as many if their labels differ."""
     merge_share: float = 0.75
     """Share of the points that it must cover."""
 
@@ -163,12 +163,14 @@ class Tracker:
         lean *= config.other_colour + (1.0 - config.other_colour) * colour
         reach_m = config.near_m + config.near_relative * thing.distance_m + config.near_voxels * track.voxels.size_m
         step = max(1, len(thing.points) // self.config.match_points)
-        place = place_score(forward, track.voxels.near_share(thing.points[::step], reach_m))
+        backward = track.voxels.near_share(thing.points[::step], reach_m)
         centre = 0.0
         if max(thing.longest_m, track.longest_m) < config.compact_m:
             apart_m = float(np.linalg.norm(thing.center_m - np.array(track.box.center_m)))
             centre = 0.8 * centre_score(apart_m, thing.longest_m, track.longest_m, 0.02 + 0.01 * thing.distance_m)
-        return lean * max(place, centre)
+        score = lean * max(place_score(forward, backward), centre)
+        # What lies on the surface of something known is not new while that thing itself is not accounted for.
+        return score if track.state == "gone" else max(score, config.on_surface * backward)
 
     # ------------------------------------------------------------------------------------------- what follows
 
@@ -271,11 +273,11 @@ class Tracker:
         config = self.config
         for a, b in same_thing_counts(sighting.n_surface, assignment.pairs, 3, config.merge_share):
             lose, keep = tracks[a], tracks[b]
-            if lose.id in keep.seen_with or lose.state == "gone" or not self._alike(keep, lose):
+            if lose.id in keep.seen_with or lose.state == "gone":
                 continue
             pair = (lose.id, keep.id)
             self._doubles[pair] = self._doubles.get(pair, 0) + 1
-            if self._doubles[pair] < config.merge_after:
+            if self._doubles[pair] < config.merge_after * (1 if self._alike(keep, lose) else 2):
                 continue
             if lose.number < keep.number and lose.confirmed:
                 lose, keep = keep, lose

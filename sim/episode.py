@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, List, Protocol, Sequence, Tuple
+from typing import Dict, List, Protocol, Sequence, Tuple, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from sim.truth import TruePose, TruthObject
 GOAL_RADIUS_M = 1.0
 
 
+@runtime_checkable
 class Asked(Protocol):
     """Who answers: ``embodied.Memory``."""
 

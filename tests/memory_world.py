@@ -107,9 +107,11 @@ ADDED = Change(
 
 def interval(object_id: str, position_m: Point, from_ns: int, to_ns: int | None, **fields: Any) -> Interval:
     """Return an interval that was known as soon as it was true."""
-    values: dict[str, Any] = {"state": "present", "room": "kitchen", "session": "day-1", "cause": "seen_first"}
+    values: dict[str, Any] = {
+        "state": "present", "room": "kitchen", "session": "day-1", "cause": "seen_first", "box": box(position_m),
+    }  # fmt: skip
     return Interval(
-        object_id=object_id, position_m=position_m, box=box(position_m), valid_from_ns=from_ns, valid_to_ns=to_ns,
+        object_id=object_id, position_m=position_m, valid_from_ns=from_ns, valid_to_ns=to_ns,
         known_from_ns=from_ns, known_to_ns=to_ns, **(values | fields),
     )  # fmt: skip
 
@@ -136,7 +138,8 @@ def house_view(**changed: Any) -> MemoryView:
 
     def history(object_id: str) -> tuple[Interval, ...]:
         one = next(o for o in objects if o.id == object_id)
-        return HISTORY.get(object_id) or (interval(object_id, one.position_m, one.first_seen_ns, None, room=one.room),)
+        always = interval(object_id, one.position_m, one.first_seen_ns, None, room=one.room, box=one.box)
+        return HISTORY.get(object_id, (always,))
 
     def evidence(object_id: str, limit: int) -> tuple[Evidence, ...]:
         one = Evidence(

@@ -17,7 +17,7 @@ from embodied.transport.address import socket_address
 from embodied.transport.channel import Channel, Deadline, wait_any
 from embodied.transport.latest import LatestPublisher, LatestSubscriber
 from embodied.transport.lossless import Counters, LosslessConsumer, LosslessProducer
-from embodied.transport.mailbox import Mailbox, MailboxSender
+from embodied.transport.reports import Mailbox, MailboxSender
 from embodied.transport.rpc import Call, RpcClient, RpcServer
 
 __all__ = [

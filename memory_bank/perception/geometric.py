@@ -154,7 +154,7 @@ class GeometricPerception:
         above = free & (height_m > config.clearance_m) & (height_m < config.max_height_m)
         origin = points[surface][:, :2].min(axis=0)
         extent = points[surface][:, :2].max(axis=0) - origin
-        shape = tuple((extent / config.cell_m).astype(int) + 1)
+        shape = tuple(int(n) + 1 for n in extent / config.cell_m)
         rows, columns = np.nonzero(above)
         cells = np.floor((points[rows, columns, :2] - origin) / config.cell_m).astype(int)
         inside = ((cells >= 0) & (cells < shape)).all(axis=1)

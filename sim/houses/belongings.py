@@ -332,8 +332,8 @@ def hat(maker: Maker) -> None:
 
 def umbrella_stand(maker: Maker) -> None:
     """Build a stand with two umbrellas in it."""
-    maker.paint((92, 94, 100), cup(0.12, 0.45, 0.008, 20, foot=0.1))
-    for side, rgb in ((-1, maker.rgb), (1, shade(maker.rgb, 0.6))):
+    maker.paint(maker.rgb, cup(0.12, 0.45, 0.008, 20, foot=0.1))
+    for side, rgb in ((-1, (58, 60, 66)), (1, (176, 60, 120))):
         folded = tube(
             [(side * 0.02, 0, 0.02), (side * 0.05, side * 0.02, 0.35), (side * 0.06, side * 0.03, 0.66)],
             (0.01, 0.04, 0.012),

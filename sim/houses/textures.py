@@ -204,7 +204,7 @@ def window(rng: np.random.Generator, size: int = 64) -> Texture:
 def globe_map(rng: np.random.Generator, sea: Rgb, land: Rgb, size: int = 96) -> Texture:
     """Return continents on a sea."""
     field = _smooth_noise(rng, size, 6) + 0.4 * _smooth_noise(rng, size, 12)
-    return np.where((field > 0.12)[..., None], np.array(land), np.array(sea)).astype(np.uint8)
+    return np.where((field > 0.22)[..., None], np.array(land), np.array(sea)).astype(np.uint8)
 
 
 def _smooth_noise(rng: np.random.Generator, size: int, cells: int) -> Float[np.ndarray, "size size"]:
