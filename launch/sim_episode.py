@@ -22,7 +22,7 @@ import tyro
 from embodied import Memory
 from embodied.clock import NANOSECONDS
 from embodied.config import Config, git_hash
-from embodied.errors import EmbodiedError, ProcessError, TransportError
+from embodied.errors import ConfigurationError, EmbodiedError, ProcessError, TransportError
 from embodied.messages import Change, GetTask, Message, ObjectRecord, RunTask, TaskResponse, TaskStatus
 from embodied.process import ProcessConfig, peak_rss_mb
 from embodied.progress import Progress
@@ -338,10 +338,32 @@ def _two_days(episode: Episode, memory: Memory) -> EpisodeSummary:
     return summary
 
 
+def check(settings: SimEpisode) -> None:
+    """Refuse what cannot work before anything is made or replaced.
+
+    Raises:
+        ConfigurationError: A setting is out of its range.
+    """
+    ranges: dict[str, tuple[float, float]] = {
+        "n_rooms": (4, 8),
+        "seed": (0, 2**31),
+        "image_px": (64, 1024),
+        "dropout": (0.0, 1.0),
+        "label_noise": (0.0, 1.0),
+        "max_steps": (1, 100_000),
+        "n_goals": (0, 10),
+    }
+    for name, (low, high) in ranges.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            raise ConfigurationError(f"{name}: expected {low} to {high}, got {value}")
+
+
 def main(settings: SimEpisode) -> int:
     """Run the episode; return the exit code."""
     progress = Progress()
     try:
+        check(settings)
         run = new_run(settings.out, settings)
         summary = run_episode(settings, run, progress)
     except EmbodiedError as error:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
-from embodied.arrays import Float, Int, Points2
+from embodied.arrays import Bool, Float, Int, Points2
 from embodied.config import Config
 from embodied.geometry import invert
 from embodied.messages import Observation, Point
-from policies.navigation.grid import FREE, Cell, DistanceField, Terrain, distance_field
+from policies.navigation.grid import FREE, Cell, Disc, DistanceField, Terrain, distance_field
 from policies.navigation.view import CameraView
 
 
@@ -33,7 +34,9 @@ class GoToConfig(Config):
     wanted_m: float = 0.85
     own_front_m: float = 0.38
     """What the camera sees in the target's direction may lie as far from it along the floor: the thing's own front."""
-    n_places: int = 4
+    same_side_cost: float = 1.0
+    """Worth in metres of standing on a side of the target from which it was found hidden, for each time."""
+    n_places: int = 5
     """Places tried before giving up."""
     apart_m: float = 0.3
     """Between places that are tried."""
@@ -65,13 +68,32 @@ def find_standing_places(
     """Return places from which the target should be in view, best first; empty if none near it can be reached.
 
     A good place is near the reachable place that is nearest to the target, has only the carrying furniture between
-    itself and the target, and little of that, and shows the target well inside the picture.
+    itself and the target, and little of that, and shows the target well inside the picture. A table by a wall has
+    places on both sides of the wall: which side is the right one shows when the robot looks, so no side is left out.
     """
-    cells, way_m = _cells_around(config, terrain, distances, target_m)
+    sides = _sides_of(config, terrain, distances, target_m)
+    found = [place for side in sides for place in _on_side(config, terrain, distances, camera, target_m, tried, side)]
+    return sorted(found, key=lambda place: place.cost)
+
+
+def _on_side(
+    config: GoToConfig,
+    terrain: Terrain,
+    distances: DistanceField,
+    camera: CameraView,
+    target_m: Point,
+    tried: Sequence[StandingPlace],
+    side: Bool[np.ndarray, "rows columns"],
+) -> list[StandingPlace]:
+    """Return the places on one side of the target, best first."""
+    cells, way_m = _cells_around(config, terrain, target_m, side)
     centers = terrain.grid.centers_of(cells)
     keep = np.ones(len(cells), dtype=bool)
+    n_tried_here = 0
     for place in tried:
         keep &= np.hypot(centers[:, 0] - place.x_m, centers[:, 1] - place.y_m) > config.apart_m
+        cell = terrain.grid.cell_of(place.x_m, place.y_m)
+        n_tried_here += terrain.grid.contains(cell) and bool(side[cell])
     cells, centers, way_m = cells[keep], centers[keep], way_m[keep]
     if len(cells) == 0:
         return []
@@ -82,6 +104,7 @@ def find_standing_places(
     crowded = np.clip(terrain.config.preferred_clearance_m - terrain.clearance_m[cells[:, 0], cells[:, 1]], 0.0, None)
     cost = distance + over_m + 2.0 * crowded + config.hidden_cost * hidden + config.edge_cost * ~shown
     cost += config.beyond_cost * np.maximum(way_m - config.wanted_m, 0.0)
+    cost += config.same_side_cost * n_tried_here
     cost += 0.02 * distances.cost_m[cells[:, 0], cells[:, 1]]
     order = np.argsort(cost, kind="stable")
     yaw = np.arctan2(offset[:, 1], offset[:, 0])
@@ -97,20 +120,29 @@ def find_standing_places(
     ]
 
 
-def _cells_around(
+def _sides_of(
     config: GoToConfig, terrain: Terrain, distances: DistanceField, target_m: Point
+) -> list[Bool[np.ndarray, "rows columns"]]:
+    """Return the reachable cells near the target, apart by whether one gets from one to the other without detour."""
+    near = np.zeros(terrain.grid.shape, dtype=bool)
+    window, inside = terrain.grid.within(Disc((target_m[0], target_m[1]), config.reach_m))
+    near[window] = inside & np.isfinite(distances.cost_m[window])
+    labels, n_labels = ndimage.label(near, np.ones((3, 3), dtype=bool))
+    return [labels == label for label in range(1, n_labels + 1)]
+
+
+def _cells_around(
+    config: GoToConfig, terrain: Terrain, target_m: Point, side: Bool[np.ndarray, "rows columns"]
 ) -> tuple[Int[np.ndarray, "n 2"], Float[np.ndarray, " n"]]:
-    """Return the reachable cells a short way from the reachable cell nearest to the target, and the way over that."""
-    reachable = np.argwhere(np.isfinite(distances.cost_m))
-    offsets = terrain.grid.centers_of(reachable) - target_m[:2]
+    """Return a side's cells a short way from the one nearest to the target, and the way to the target over that."""
+    cells = np.argwhere(side)
+    offsets = terrain.grid.centers_of(cells) - target_m[:2]
     distance = np.hypot(offsets[:, 0], offsets[:, 1])
     nearest = int(np.argmin(distance))
-    if distance[nearest] > config.reach_m:
-        return reachable[:0], distance[:0]
-    row, column = reachable[nearest].tolist()
+    row, column = cells[nearest].tolist()
     # Crowded metres count longer in the field, so that the true way is never longer than the limit.
     around = distance_field(terrain, (row, column), limit_m=config.around_m)
-    cells = np.argwhere(np.isfinite(around.cost_m))
+    cells = np.argwhere(side & np.isfinite(around.cost_m))
     return cells, around.cost_m[cells[:, 0], cells[:, 1]] + distance[nearest]
 
 

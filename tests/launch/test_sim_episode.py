@@ -63,7 +63,7 @@ def test_a_run_leaves_logs_memory_summary_and_report(short_run: Path) -> None:
 
 def test_the_same_seed_gives_the_same_summary_but_for_times(short_run: Path, tmp_path: Path) -> None:
     def without_times(summary: dict[str, object]) -> dict[str, object]:
-        measured = {"frames_per_second", "peak_rss_mb", "processes_rss_mb", "stages_ms", "wall_s"}
+        measured = {"git", "frames_per_second", "peak_rss_mb", "processes_rss_mb", "stages_ms", "wall_s"}
         return {name: value for name, value in summary.items() if name not in measured}
 
     again = run(tmp_path / "again", "--seed", "11", "--max-steps", "40", "--n-goals", "1")
