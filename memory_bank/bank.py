@@ -117,8 +117,8 @@ class MemoryBank:
             raise ConfigurationError(f"session {start.session!r} is in this memory already; give each run its own name")
         if self.world_frame not in ("", start.world_frame):
             raise ConfigurationError(
-                f"session {start.session!r} is in world frame {start.world_frame!r}, this memory in {self.world_frame!r}; "
-                f"use another memory file"
+                f"session {start.session!r} is in world frame {start.world_frame!r}, "
+                f"this memory in {self.world_frame!r}; use another memory file"
             )
         self.mapper.start_session(start)
         record = SessionRecord(

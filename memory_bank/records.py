@@ -13,9 +13,10 @@ import msgspec
 import numpy as np
 
 from embodied.messages import Box, Interval, ObjectRecord, Point, Relation, RoomRecord
+from memory_bank.floor_plan import CellLabels
 from memory_bank.relations import Related, RelationConfig, find_relations
 from memory_bank.room_names import name_rooms
-from memory_bank.rooms import CellLabels, Room, RoomMap
+from memory_bank.rooms import Room, RoomMap
 from memory_bank.track import Track
 
 PROBE_M = 0.2

@@ -18,10 +18,11 @@ HALLWAY_DOORS = 3
 
 _TELLING: dict[str, dict[str, float]] = {
     "kitchen": {
-        "refrigerator": 4, "fridge": 4, "stove": 4, "oven": 4, "dishwasher": 4, "microwave": 3, "kettle": 2, "toaster": 2.5,
-        "kitchen counter": 4, "counter": 2.5, "kitchen sink": 4, "pot": 2, "pan": 2.5, "coffee machine": 2.5, "sink": 1,
-        "cutting board": 2.5, "knife block": 2.5, "kitchen cabinet": 3, "plate": 1, "bowl": 0.8, "mug": 0.4, "cup": 0.4,
-        "bottle": 0.4, "apple": 0.5, "banana": 0.5, "orange": 0.5, "knife": 1, "fork": 0.7, "spoon": 0.7, "fruit bowl": 0.7,
+        "refrigerator": 4, "fridge": 4, "stove": 4, "oven": 4, "dishwasher": 4, "microwave": 3, "kettle": 2,
+        "toaster": 2.5, "kitchen counter": 4, "counter": 2.5, "kitchen sink": 4, "pot": 2, "pan": 2.5,
+        "coffee machine": 2.5, "sink": 1, "cutting board": 2.5, "knife block": 2.5, "kitchen cabinet": 3,
+        "plate": 1, "bowl": 0.8, "mug": 0.4, "cup": 0.4, "bottle": 0.4, "apple": 0.5, "banana": 0.5, "orange": 0.5,
+        "knife": 1, "fork": 0.7, "spoon": 0.7, "fruit bowl": 0.7,
     },
     "living room": {
         "sofa": 4, "couch": 4, "tv": 2.5, "television": 2.5, "coffee table": 3, "armchair": 1.5, "tv stand": 3,
@@ -29,25 +30,26 @@ _TELLING: dict[str, dict[str, float]] = {
         "game console": 1.5, "speaker": 0.7, "piano": 1.5, "cushion": 0.7, "vase": 0.3,
     },
     "bedroom": {
-        "bed": 5, "wardrobe": 2.5, "nightstand": 3, "bedside table": 3, "dresser": 2, "alarm clock": 1.5, "pillow": 1,
-        "crib": 4, "closet": 1.5, "teddy bear": 0.7, "blanket": 0.7,
+        "bed": 5, "wardrobe": 2.5, "nightstand": 3, "bedside table": 3, "dresser": 2, "alarm clock": 1.5,
+        "pillow": 1, "crib": 4, "closet": 1.5, "teddy bear": 0.7, "blanket": 0.7,
     },
     "bathroom": {
-        "toilet": 5, "bathtub": 5, "shower": 5, "towel": 2, "toilet paper": 3, "soap": 2, "soap dispenser": 2, "sink": 2,
-        "washing machine": 1.5, "bathroom cabinet": 3, "toothbrush": 3, "laundry basket": 1.5, "scale": 1.5, "bath mat": 2.5,
-        "mirror": 0.7, "shampoo": 2.5, "washbasin": 2.5,
+        "toilet": 5, "bathtub": 5, "shower": 5, "towel": 2, "toilet paper": 3, "soap": 2, "soap dispenser": 2,
+        "sink": 2, "washing machine": 1.5, "bathroom cabinet": 3, "toothbrush": 3, "laundry basket": 1.5,
+        "scale": 1.5, "bath mat": 2.5, "mirror": 0.7, "shampoo": 2.5, "washbasin": 2.5, "rubber duck": 1.0,
     },
     "office": {
-        "desk": 3, "office chair": 3, "monitor": 2.5, "keyboard": 2.5, "computer mouse": 2, "computer": 2, "printer": 2.5,
-        "laptop": 1, "filing cabinet": 3, "desk lamp": 1, "bookshelf": 0.7, "whiteboard": 2, "globe": 0.5, "book": 0.2,
+        "desk": 3, "office chair": 3, "monitor": 2.5, "keyboard": 2.5, "computer mouse": 2, "computer": 2,
+        "printer": 2.5, "laptop": 1, "filing cabinet": 3, "desk lamp": 1, "bookshelf": 0.7, "whiteboard": 2,
+        "globe": 0.5, "book": 0.2,
     },
     "dining room": {
-        "dining table": 4, "sideboard": 2, "dining chair": 2, "chair": 0.4, "chandelier": 1.5, "candle": 0.5, "wine glass": 0.7,
-        "table": 0.7, "candlestick": 0.7,
+        "dining table": 4, "sideboard": 2, "dining chair": 2, "chair": 0.4, "chandelier": 1.5, "candle": 0.5,
+        "wine glass": 0.7, "table": 0.7, "candlestick": 0.7,
     },
     "hallway": {
-        "coat rack": 3, "shoe rack": 3, "shoe": 0.7, "shoes": 0.7, "umbrella stand": 3, "console table": 1, "bench": 0.4,
-        "umbrella": 0.7, "coat": 1, "doormat": 2,
+        "coat rack": 3, "shoe rack": 3, "shoe": 0.7, "shoes": 0.7, "umbrella stand": 3, "console table": 1,
+        "bench": 0.4, "umbrella": 0.7, "coat": 1, "doormat": 2,
     },
 }  # fmt: skip
 
@@ -80,7 +82,7 @@ def room_kind(labels: Sequence[tuple[str, float]], n_doors: int) -> str:
 def name_rooms(
     room_ids: Sequence[str], contents: Mapping[str, Sequence[tuple[str, float]]], n_doors: Mapping[str, int]
 ) -> dict[str, str]:
-    """Return a name for each room id ``r1``, ``r2``, …: its kind, numbered from the second on, or "room" and its number.
+    """Return a name for each room id ``r1``, ``r2``, …: its kind, numbered from the second on, or "room 3".
 
     Args:
         room_ids: The rooms; of several of a kind, the lowest number has the plain name.

@@ -1,10 +1,11 @@
 """Rooms, found in the map that the robot built: free space falls apart at its doors.
 
-Furniture is as occupied as a wall, so walls are told from it first: a wall is a long straight run of occupied cells
-that is thin along a good part of its length; better, it is what was seen above the height of doors (``upper_walls``), where
-the lintels close the doors too. All that is not wall and lies within the seen house is *space*. The clearance of space from walls is then flooded from its peaks downwards; where two peaks meet at a clearance that a door
-would have, and both are clearly roomier than that, they stay two rooms, else they become one (a merge tree pruned by
-persistence, as in watershed segmentation by dynamics, Grimaud 1992). Everything is a pure function of arrays.
+Furniture is as occupied as a wall, so walls are told from it first, by their shape (``floor_plan``) or better by what
+was seen above the height of doors (``upper_walls``), where the lintels close the doors too. All that is not wall and lies
+within the seen house is *space*. The clearance of space from walls is then flooded from its peaks downwards; where two
+peaks meet at a clearance that a door would have, and both are clearly roomier than that, they stay two rooms, else they
+become one (a merge tree pruned by persistence, as in watershed segmentation by dynamics, Grimaud 1992). Everything is a
+pure function of arrays.
 
 Naming rooms by their contents is ``room_names``' business.
 """
@@ -16,39 +17,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from embodied.arrays import Bool, Float, Int, UInt8
-from embodied.config import Config
-
-UNKNOWN, FREE, OCCUPIED = 0, 1, 2
-
-ALONG_ROW = np.array([[0, 0, 0], [1, 1, 1], [0, 0, 0]])
-MIN_PIECE_CELLS = 6
-"""Fewer occupied cells in one piece are noise."""
-
-Occupancy = UInt8[np.ndarray, "rows columns"]
-CellMask = Bool[np.ndarray, "rows columns"]
-CellLabels = Int[np.ndarray, "rows columns"]
-
-
-class RoomsConfig(Config):
-    """How rooms are told apart."""
-
-    max_door_m: float = 1.3
-    """Openings wider than this join two parts to one room."""
-    min_contrast: float = 1.15
-    """A room is at least so many times as wide as its door."""
-    min_area_m2: float = 1.5
-    """Smaller parts belong to their neighbour."""
-    min_wall_m: float = 1.0
-    """Shortest straight run of occupied cells that may be a wall."""
-    max_wall_thickness_m: float = 0.32
-    """A run thicker than this all along is furniture."""
-    min_passage_m: float = 0.45
-    """Two rooms connect if they touch in free cells over at least this width."""
-    min_upper_share: float = 0.5
-    """If so much of the walls was seen above the height of doors, rooms are told apart there, where they are closed."""
-    max_hole_m2: float = 3.0
-    """Unseen patches up to this size within the house, behind furniture, count as space."""
+from embodied.arrays import Float
+from memory_bank.floor_plan import (
+    FREE,
+    OCCUPIED,
+    UNKNOWN,
+    CellLabels,
+    CellMask,
+    Occupancy,
+    RoomsConfig,
+    find_doors,
+    find_space,
+    find_walls,
+)
+from memory_bank.outlines import trace_outline
 
 
 @dataclass(frozen=True)
@@ -161,98 +143,6 @@ def _covers(upper: CellMask, walls: CellMask, config: RoomsConfig) -> bool:
     return bool(upper.any() and (near & walls).sum() >= config.min_upper_share * walls.sum())
 
 
-# ------------------------------------------------------------------------------------------ walls and space
-
-
-def _run_lengths(mask: CellMask) -> Int[np.ndarray, "rows columns"]:
-    """Return for each set cell how many set cells in a row (axis 1) it is part of; 0 for the others."""
-    padded = np.zeros((mask.shape[0], mask.shape[1] + 2), dtype=np.int8)
-    padded[:, 1:-1] = mask
-    steps = np.diff(padded, axis=1)
-    starts, ends = np.nonzero(steps == 1), np.nonzero(steps == -1)
-    lengths = np.zeros(mask.shape, dtype=np.int32)
-    lengths[mask] = np.repeat(ends[1] - starts[1], ends[1] - starts[1])
-    return lengths
-
-
-def _walls_along_rows(occupied: CellMask, thin: CellMask, min_length: int) -> CellMask:
-    """Return the runs along axis 1 that are long, and thin along at least ``min_length`` / 2 cells."""
-    long_run = occupied & (_run_lengths(occupied) >= min_length)
-    runs, n_runs = ndimage.label(long_run, structure=ALONG_ROW)
-    if n_runs == 0:
-        return long_run
-    n_thin = np.bincount(runs.ravel(), weights=(thin & long_run).ravel(), minlength=n_runs + 1)
-    is_wall = n_thin >= min_length / 2
-    is_wall[0] = False
-    return is_wall[runs]
-
-
-def find_walls(occupied: CellMask, resolution_m: float, config: RoomsConfig) -> tuple[CellMask, CellMask]:
-    """Tell walls from furniture by shape: long straight runs, thin somewhere.
-
-    A wall behind a sofa is as thick as both there, but the same run is thin to the left and right of it.
-
-    Returns:
-        Walls along x, walls along y.
-    """
-    closed = ndimage.binary_closing(occupied, structure=np.ones((3, 3), dtype=bool)) | occupied
-    min_length = round(config.min_wall_m / resolution_m)
-    max_thickness = config.max_wall_thickness_m / resolution_m
-    found = []
-    for image in (closed, closed.T):
-        thin = image & (_run_lengths(image.T).T <= max_thickness)
-        found.append(_walls_along_rows(image, thin, min_length))
-    return found[0], found[1].T
-
-
-def find_doors(
-    occupied: CellMask,
-    along_x: CellMask,
-    along_y: CellMask,
-    space: CellMask,
-    resolution_m: float,
-    config: RoomsConfig,
-) -> CellMask:
-    """Return the cells of space that close gaps up to a door wide, between a wall and what stands in line with it.
-
-    The other side may be anything occupied: the piece of wall beyond a door is often too short to be told for a wall.
-    """
-    longest = config.max_door_m / resolution_m
-    pieces, n_pieces = ndimage.label(occupied, structure=np.ones((3, 3)))
-    solid = (np.bincount(pieces.ravel(), minlength=n_pieces + 1) >= MIN_PIECE_CELLS)[pieces] & occupied
-    doors = np.zeros_like(occupied)
-    for image, way, open_, result in (
-        (solid | along_x, along_x, space, doors),
-        ((solid | along_y).T, along_y.T, space.T, doors.T),
-    ):
-        gap = ~image
-        gap &= _run_lengths(gap) <= longest
-        runs, n_runs = ndimage.label(gap, structure=ALONG_ROW)
-        in_line = np.zeros(n_runs + 1, dtype=bool)
-        in_line[runs[:, 1:][way[:, :-1]]] = True
-        in_line[runs[:, :-1][way[:, 1:]]] = True
-        in_line[0] = False
-        result |= in_line[runs] & open_
-    return doors
-
-
-def find_space(occupancy: Occupancy, walls: CellMask, resolution_m: float, config: RoomsConfig) -> CellMask:
-    """Return all that is room rather than wall or outside: free cells, furniture, and unseen patches enclosed by them."""
-    space = (occupancy != UNKNOWN) & ~walls
-    unseen, n_unseen = ndimage.label((occupancy == UNKNOWN) & ~walls)
-    sizes = np.bincount(unseen.ravel(), minlength=n_unseen + 1)
-    edge = np.unique(np.concatenate([unseen[0], unseen[-1], unseen[:, 0], unseen[:, -1]]))
-    small = sizes * resolution_m**2 <= config.max_hole_m2
-    small[0] = False
-    small[edge] = False
-    space |= small[unseen]
-    # Furniture that is seen through a window, or noise behind a wall, is not joined to any free cell.
-    parts, n_parts = ndimage.label(space)
-    keep = np.bincount(parts.ravel(), weights=(occupancy == FREE).ravel(), minlength=n_parts + 1) > 0
-    keep[0] = False
-    return keep[parts]
-
-
 # ------------------------------------------------------------------------------------------ flooding
 
 
@@ -319,7 +209,7 @@ def _open_doors(
 
     A corridor also has gaps in line with walls, across it: neither side of those is wider than the gap.
     """
-    closed, n_doors = ndimage.label(doors, structure=np.ones((3, 3)))
+    closed, _ = ndimage.label(doors, structure=np.ones((3, 3)))
     clearance = _clearance(space & ~doors, resolution_m)
     peak_m = _highest(clearance, cells, int(cells.max())).tolist()
     rename = np.arange(len(peak_m))
@@ -383,7 +273,7 @@ def _merge_small(cells: CellLabels, free: CellMask, resolution_m: float, config:
 
 
 def _identified(cells: CellLabels, free: CellMask, result: RoomMap, previous: RoomMap, config: RoomsConfig) -> RoomMap:
-    """Number the regions 1, 2, … from the largest down and give them ids, the old ones where they overlap most."""
+    """Give the regions numbers, from the largest down, and ids, the old ones where they overlap most."""
     found, areas = np.unique(cells[cells > 0], return_counts=True)
     sizes = np.lexsort((found, -areas))
     order, areas_m2 = found[sizes], areas[sizes] * result.resolution_m**2
@@ -426,9 +316,7 @@ def _match_ids(cells: CellLabels, n_rooms: int, now: RoomMap, previous: RoomMap)
         rows, columns = previous.cells.shape
         within = (old_row >= 0) & (old_row < rows) & (old_column >= 0) & (old_column < columns)
         old = previous.cells[old_row[within], old_column[within]]
-        pairs, counts = np.unique(
-            np.stack([cells[row, column][within], old])[:, old > 0], axis=1, return_counts=True
-        )
+        pairs, counts = np.unique(np.stack([cells[row, column][within], old])[:, old > 0], axis=1, return_counts=True)
         old_ids = {room.index: room.id for room in previous.rooms}
         overlap = {(int(a), old_ids[int(b)]): int(n) for (a, b), n in zip(pairs.T, counts)}
         for index, room_id in sorted(overlap, key=lambda key: (-overlap[key], key)):
@@ -463,57 +351,3 @@ def _shape(
         round(y0 + (top + float(row) + 0.5) * scale, 3),
     )
     return center_m, outline
-
-
-def trace_outline(mask: CellMask, tolerance: float = 1.5) -> list[tuple[int, int]]:
-    """Return the corners (column, row) of the outer border of a connected mask, counter-clockwise, as cell corners.
-
-    Corners that lie within ``tolerance`` cells of the line between those kept are left out.
-    """
-    inside = np.pad(mask, 1)
-    y, x = np.nonzero(mask)
-    sides = (
-        (inside[:-2, 1:-1], (0, 0), (1, 0)),
-        (inside[1:-1, 2:], (1, 0), (1, 1)),
-        (inside[2:, 1:-1], (1, 1), (0, 1)),
-        (inside[1:-1, :-2], (0, 1), (0, 0)),
-    )
-    follow: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for neighbour, (ax, ay), (bx, by) in sides:
-        border = ~neighbour[y, x]
-        for cx, cy in zip(x[border].tolist(), y[border].tolist()):
-            follow.setdefault((cx + ax, cy + ay), []).append((cx + bx, cy + by))
-    start = min(follow, key=lambda corner: (corner[1], corner[0]))
-    corners, at, direction = [start], start, (1, 0)
-    while True:
-        # Where two cells touch in a corner only there are two ways on: the right turn stays outside of both.
-        ways = follow[at]
-        turns = [direction[0] * (w[1] - at[1]) - direction[1] * (w[0] - at[0]) for w in ways]
-        to = ways.pop(int(np.argmin(turns)))
-        step = (to[0] - at[0], to[1] - at[1])
-        if step != direction and at != start:
-            corners.append(at)
-        at, direction = to, step
-        if at == start and not follow[start]:
-            return _simplified(corners, tolerance)
-
-
-def _simplified(corners: list[tuple[int, int]], tolerance: float) -> list[tuple[int, int]]:
-    """Drop corners that lie within ``tolerance`` cells of the line between those kept (Douglas and Peucker 1973)."""
-    points = np.array([*corners, corners[0]], dtype=float)
-    keep = np.zeros(len(points), dtype=bool)
-    middle = int(np.argmax(np.linalg.norm(points - points[0], axis=1)))
-    keep[[0, middle, -1]] = True
-    spans = [(0, middle), (middle, len(points) - 1)]
-    while spans:
-        first, last = spans.pop()
-        if last - first < 2:
-            continue
-        along = points[last] - points[first]
-        offsets = points[first + 1 : last] - points[first]
-        distance = np.abs(along[0] * offsets[:, 1] - along[1] * offsets[:, 0]) / max(float(np.linalg.norm(along)), 1e-9)
-        if distance.max() > tolerance:
-            worst = first + 1 + int(np.argmax(distance))
-            keep[worst] = True
-            spans += [(first, worst), (worst, last)]
-    return [corner for corner, kept in zip(corners, keep[:-1]) if kept]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import Literal, Optional
+from typing import Literal
 
 from embodied.config import Config
 from embodied.errors import ConfigurationError, DeadlineExceeded
@@ -47,7 +47,7 @@ class MemoryConfig(Config):
     """Masks that come with the observations."""
     geometric: GeometricConfig = GeometricConfig()
     """Things on surfaces, without classes."""
-    onnx: Optional[OnnxConfig] = None
+    onnx: OnnxConfig | None = None
     """A detector file of your own."""
     mapper: MapperConfig = MapperConfig()
     """How observations become a map of objects."""
@@ -61,7 +61,7 @@ class MemoryConfig(Config):
     """How long a request for a map waits for its observation."""
     answer_budget_s: float = 0.02
     """Time given to answers between two observations; a single answer may take longer."""
-    security: Optional[Security] = None
+    security: Security | None = None
     """Keys, for addresses off this machine."""
 
 

@@ -35,13 +35,15 @@ from embodied.messages import (
     SessionsReply,
 )
 from memory_bank.appearance import COLOURS
+from memory_bank.floor_plan import RoomsConfig
 from memory_bank.grammar import parse
 from memory_bank.keyframes import Keyframe
+from memory_bank.matching import MemoryView
 from memory_bank.occupancy import OccupancyMap
-from memory_bank.recall import MemoryView, answer
+from memory_bank.recall import answer
 from memory_bank.records import RoomIndex, history_of, named_rooms, object_records
 from memory_bank.relations import RelationConfig
-from memory_bank.rooms import EMPTY_ROOMS, RoomMap, RoomsConfig, segment_rooms
+from memory_bank.rooms import EMPTY_ROOMS, RoomMap, segment_rooms
 from memory_bank.scene_graph import SceneGraph
 from memory_bank.upper_walls import UpperWalls, UpperWallsConfig
 
@@ -76,7 +78,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class MemoryState:
-    """What a memory holds. The memory process changes it and raises the versions; a file's is made anew on each change."""
+    """What a memory holds. The memory process changes it and raises the versions; that of a file is made anew."""
 
     graph: SceneGraph = field(default_factory=SceneGraph)
     occupancy: OccupancyMap = field(default_factory=OccupancyMap)
@@ -86,7 +88,7 @@ class MemoryState:
     """In the order of their starts."""
     rooms: RoomMap = EMPTY_ROOMS
     """As last found, to keep their ids."""
-    health: Health = Health()
+    health: Health = field(default_factory=Health)
     open_session: str = ""
     """The session that runs; empty between sessions."""
     version: int = 0

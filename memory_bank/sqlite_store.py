@@ -68,8 +68,8 @@ def _checksum(table: str, row: Sequence[Any]) -> bytes:
 
 def _interval_rows(track: Track) -> list[tuple[Any, ...]]:
     return [
-        (track.id, number, i.state, *map(float, i.position_m), i.valid_from_ns, i.valid_to_ns, i.known_from_ns, i.known_to_ns,
-         i.session, i.cause)
+        (track.id, number, i.state, *map(float, i.position_m),
+         i.valid_from_ns, i.valid_to_ns, i.known_from_ns, i.known_to_ns, i.session, i.cause)
         for number, i in enumerate(track.intervals)
     ]  # fmt: skip
 
@@ -205,8 +205,8 @@ class SqliteStore:
             self._read_checksums()
         if self._commit < acknowledged:
             raise StoreError(
-                f"memory {self.path}: damaged: commit {acknowledged} was acknowledged, but only {self._commit} are left; "
-                f"if the file was put back from a copy, delete {lock_path(self.path).name}"
+                f"memory {self.path}: damaged: commit {acknowledged} was acknowledged, but only {self._commit} are "
+                f"left; if the file was put back from a copy, delete {lock_path(self.path).name}"
             )
 
     @contextmanager
@@ -341,8 +341,8 @@ class SqliteStore:
                 found.checksums ^= int.from_bytes(checksum, "little")
             if found != self._digests[table]:
                 raise StoreError(
-                    f"memory {self.path}: damaged: table {table} has {found.n_rows} rows where {self._digests[table].n_rows} "
-                    f"were written, or not the same ones"
+                    f"memory {self.path}: damaged: table {table} has {found.n_rows} rows where "
+                    f"{self._digests[table].n_rows} were written, or not the same ones"
                 )
         row = self._connection.execute("SELECT body FROM meta WHERE key = ?", (_COMMIT,)).fetchone()
         self._commit = int(row[0]) if row else 0

@@ -1,7 +1,7 @@
 """Where a memory lies when no process holds it: one protocol, and SQLite behind it.
 
-What ``write`` returned for is *acknowledged*: in the file and fsynced, whole batches or nothing. What is read is checked:
-every row against its checksum, and every table against a digest over all its rows that is part of the same
+What ``write`` returned for is *acknowledged*: in the file and fsynced, whole batches or nothing. What is read is
+checked: every row against its checksum, and every table against a digest over all its rows that is part of the same
 transaction, so that flipped bytes, lost rows and stale pages are found. What does not fit is a ``StoreError``.
 """
 

@@ -1,8 +1,9 @@
 """Time phrases of questions: from words to a window of instants. Pure; "now" is handed in. Clock times are UTC.
 
-Understood: ``yesterday``, ``today``, ``this morning`` (afternoon, evening; also of yesterday), ``overnight``, ``2026-01-05``,
-``since X``, ``after X``, ``before X``, ``until X`` with X one of those, ``9:30``, a session's name or ``2026-01-05 9:30``;
-``in the last 10 minutes`` (seconds, hours, days, weeks), ``10 minutes ago``, ``on day-1`` or ``during session day-1``.
+Understood: ``yesterday``, ``today``, ``this morning`` (afternoon, evening; also of yesterday), ``overnight``,
+``2026-01-05``, ``since X``, ``after X``, ``before X``, ``until X`` with X one of those, ``9:30``, a session's name or
+``2026-01-05 9:30``; ``in the last 10 minutes`` (seconds, hours, days, weeks), ``10 minutes ago``, ``on day-1`` or
+``during session day-1``.
 """
 
 from __future__ import annotations

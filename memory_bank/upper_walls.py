@@ -1,7 +1,7 @@
 """Which cells of the map are wall from the floor to the ceiling, lintels of doors included: seen in keyframes.
 
-Furniture ends below the height of a door, walls do not, and above a door there is wall too: in this band of heights rooms are
-closed. Cameras on robots often see it from across a room; where they do not, ``rooms`` goes by shapes alone.
+Furniture ends below the height of a door, walls do not, and above a door there is wall too: in this band of heights
+rooms are closed. Cameras on robots often see it from across a room; where they do not, ``rooms`` goes by shapes alone.
 """
 
 from __future__ import annotations

@@ -10,9 +10,10 @@ from collections.abc import Collection
 
 COLOURS = {
     "red": "red", "scarlet": "red", "crimson": "red", "orange": "orange", "yellow": "yellow", "golden": "yellow",
-    "green": "green", "olive": "green", "blue": "blue", "navy": "blue", "turquoise": "blue", "cyan": "blue", "teal": "blue",
-    "purple": "purple", "violet": "purple", "lilac": "purple", "pink": "pink", "brown": "brown", "wooden": "brown",
-    "beige": "brown", "black": "black", "white": "white", "cream": "white", "gray": "gray", "grey": "gray", "silver": "gray",
+    "green": "green", "olive": "green", "blue": "blue", "navy": "blue", "turquoise": "blue", "cyan": "blue",
+    "teal": "blue", "purple": "purple", "violet": "purple", "lilac": "purple", "pink": "pink", "brown": "brown", "wooden": "brown",
+    "beige": "brown", "black": "black", "white": "white", "cream": "white", "gray": "gray", "grey": "gray",
+    "silver": "gray",
 }  # fmt: skip
 """Each colour word and the one that the memory uses for it."""
 
@@ -62,8 +63,8 @@ ROOM_KINDS = {
     "kitchen": "kitchen", "living room": "living room", "livingroom": "living room", "lounge": "living room",
     "sitting room": "living room", "bedroom": "bedroom", "bed room": "bedroom", "bathroom": "bathroom",
     "bath room": "bathroom", "restroom": "bathroom", "washroom": "bathroom", "office": "office", "study": "office",
-    "home office": "office", "dining room": "dining room", "hallway": "hallway", "hall": "hallway", "corridor": "hallway",
-    "entrance": "hallway", "guest room": "guest room",
+    "home office": "office", "dining room": "dining room", "hallway": "hallway", "hall": "hallway",
+    "corridor": "hallway", "entrance": "hallway", "guest room": "guest room",
 }  # fmt: skip
 """What people call rooms, and the name that the memory gives them."""
 

@@ -21,7 +21,7 @@ from embodied.messages import (
 )
 from memory_bank.appearance import Appearance
 from memory_bank.keyframes import Keyframe
-from memory_bank.recall import MemoryView
+from memory_bank.matching import MemoryView
 from memory_bank.store import Batch
 from memory_bank.track import BestView, Track
 from memory_bank.voxels import VoxelCloud

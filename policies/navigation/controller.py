@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embodied.arrays import Float, Points2, Twists
+from embodied.arrays import Points2, Twists
 from embodied.config import Config
 from embodied.geometry import wrap_angle
-from policies.navigation.grid import Terrain
+from policies.navigation.grid import Terrain, Vector2
 
 
 class ControllerConfig(Config):
@@ -44,8 +44,8 @@ class Pose:
     yaw_rad: float
 
     @property
-    def position_m(self) -> Float[np.ndarray, "2"]:
-        """x and y."""
+    def position_m(self) -> Vector2:
+        """Where its middle is."""
         return np.array([self.x_m, self.y_m])
 
     def moved(self, forward_m_s: float, turn_rad_s: float, duration_s: float) -> Pose:
@@ -202,9 +202,7 @@ def _steer(
     return progress, speed, turn
 
 
-def _pursue(
-    path_m: Points2, position_m: Float[np.ndarray, "2"], look_ahead_m: float, progress: float
-) -> tuple[float, float, Float[np.ndarray, "2"]]:
+def _pursue(path_m: Points2, position_m: Vector2, look_ahead_m: float, progress: float) -> tuple[float, float, Vector2]:
     """Return how far along the path the robot is, what remains, and the point to steer for.
 
     The nearest point is sought from ``progress`` onwards a little way, so that a path that passes by itself is not cut.

@@ -1,8 +1,8 @@
 """What is left to see in a house, and where to look next: the next best view by gain for its cost in steps.
 
-A cell is left to see while it is unknown and borders on what the camera can look into, or while it was not yet seen from
-near in this session: small things on tables show only from near. Cells that stay unseen although the robot looked at
-them from one side several times are given up from that side, for the floor plan does not know what hides them.
+A cell is left to see while it is unknown and borders on what the camera can look into, or while it was not yet seen
+from near in this session: small things on tables show only from near. Cells that stay unseen although the robot looked
+at them from one side several times are given up from that side, for the floor plan does not know what hides them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from embodied.arrays import Float, Int, Points2
 from embodied.config import Config
-from policies.navigation.grid import FREE, OCCUPIED, UNKNOWN, DistanceField, Grid, Terrain
+from policies.navigation.grid import FREE, OCCUPIED, UNKNOWN, DistanceField, Grid, Terrain, Vector2
 from policies.navigation.view import CameraView, FloorPlan, Sight, SightRules, coarsen, sum_blocks
 
 _COARSE = 2
@@ -130,7 +130,8 @@ class Coverage:
         gain = self._gains(terrain, worth, cells)
         n_steps, yaw = self._costs(terrain, field, cells, views, gain, yaw_rad)
         best_gain = np.take_along_axis(gain, yaw[:, None], axis=1)[:, 0]
-        score = np.where(best_gain >= self.config.stop_gain, best_gain**self.config.gain_power / (n_steps + self.config.overhead_steps), 0.0)
+        worthwhile = best_gain >= self.config.stop_gain
+        score = worthwhile * best_gain**self.config.gain_power / (n_steps + self.config.overhead_steps)
         self._update_progress(terrain, weight, gain)
         if not score.any():
             self._goal = None
@@ -174,9 +175,7 @@ class Coverage:
         rules = SightRules(config.unknown_range_m, config.over_occupied_m, config.into_unknown_m)
         return FloorPlan(coarsen(terrain.occupancy, _COARSE), terrain.grid.resolution_m * _COARSE, rules)
 
-    def _sight(
-        self, plan: FloorPlan, cells: Int[np.ndarray, "n 2"], angles: Float[np.ndarray, " n_angles"]
-    ) -> Sight:
+    def _sight(self, plan: FloorPlan, cells: Int[np.ndarray, "n 2"], angles: Float[np.ndarray, " n_angles"]) -> Sight:
         """Look from the map's cells: at known ones from near only, at unknown ones from further off too."""
         sight = plan.look(cells // _COARSE, angles)
         near = sight.distances_m <= self.config.view_range_m
@@ -232,7 +231,7 @@ class Coverage:
 
     @staticmethod
     def _direction(
-        terrain: Terrain, here: Float[np.ndarray, "2"], flat: Int[np.ndarray, " n"], otherwise_rad: float
+        terrain: Terrain, here: Vector2, flat: Int[np.ndarray, " n"], otherwise_rad: float
     ) -> Float[np.ndarray, " n"]:
         delta = terrain.grid.centers_of(np.stack(np.divmod(flat, terrain.grid.shape[1]), axis=1)) - here
         return np.where(np.hypot(*delta.T) > 1e-6, np.arctan2(delta[:, 1], delta[:, 0]), otherwise_rad)

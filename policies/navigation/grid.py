@@ -1,7 +1,7 @@
 """Where a disc-shaped robot can stand and how far it is from there to everywhere else, on an occupancy map.
 
-Cells are (row, column) as in ``messages.MapReply``; positions are metres in the world frame, x along columns and y along
-rows. Whatever is not known to be free is an obstacle here: the planner never counts on what nobody has seen.
+Cells are (row, column) as in ``messages.MapReply``; positions are metres in the world frame, x along columns and y
+along rows. Whatever is not known to be free is an obstacle here: the planner never counts on what nobody has seen.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _NO_NODE = -9999
 
 Cell = tuple[int, int]
 """Row, column."""
+Vector2 = Float[np.ndarray, "2"]
+"""x and y in metres."""
 
 
 class TerrainConfig(Config):
@@ -151,7 +153,7 @@ class Terrain:
                 total += np.where(inside, weight * value, 0.0)
         return total
 
-    def line_clearance_m(self, a_m: Float[np.ndarray, "2"], b_m: Float[np.ndarray, "2"]) -> float:
+    def line_clearance_m(self, a_m: Vector2, b_m: Vector2) -> float:
         """Return the least clearance on the straight line between two positions."""
         n_points = 2 + int(np.hypot(*(b_m - a_m)) / (0.5 * self.grid.resolution_m))
         share = np.linspace(0.0, 1.0, n_points)[:, None]

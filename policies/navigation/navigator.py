@@ -34,7 +34,7 @@ class BodyConfig(Config):
     """What the robot knows of the floor by standing on it and bumping into things."""
 
     blind_radius_m: float = 0.65
-    """Around the place where a session starts, as far as the camera cannot see the floor: unknown cells count as free."""
+    """Unknown cells as near to where a session starts count as free: the camera cannot see the floor there."""
     bump_radius_m: float = 0.08
     """Size of the obstacle that a bump puts on the map …"""
     bump_ahead_m: float = 0.26
@@ -280,9 +280,7 @@ class GoTo(_Driving):
             self._place = None
         return self._give_up()
 
-    def _keep_or_find(
-        self, terrain: Terrain, distances: DistanceField, camera: CameraView
-    ) -> StandingPlace | None:
+    def _keep_or_find(self, terrain: Terrain, distances: DistanceField, camera: CameraView) -> StandingPlace | None:
         """Return the place chosen before while it can still be reached, else the best that was not tried."""
         if self._place is not None:
             cell = terrain.grid.cell_of(self._place.x_m, self._place.y_m)

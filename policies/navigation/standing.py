@@ -12,7 +12,7 @@ from embodied.arrays import Bool, Float, Int, Points2
 from embodied.config import Config
 from embodied.geometry import invert
 from embodied.messages import Observation, Point
-from policies.navigation.grid import FREE, Cell, Disc, DistanceField, Terrain, distance_field
+from policies.navigation.grid import FREE, Cell, Disc, DistanceField, Terrain, Vector2, distance_field
 from policies.navigation.view import CameraView
 
 
@@ -147,7 +147,7 @@ def _cells_around(
 
 
 def _between(
-    terrain: Terrain, places_m: Points2, target_m: Float[np.ndarray, "2"]
+    terrain: Terrain, places_m: Points2, target_m: Vector2
 ) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
     """Return how much of each line of sight lies over what carries the target, and whether something else is on it."""
     n_samples = 40

@@ -7,8 +7,8 @@ from typing import Iterator
 
 import msgspec
 import pytest
-from box_world import CHAIR, MUG, PLANT, TABLE, World, tour
 
+from box_world import CHAIR, MUG, PLANT, TABLE, World, tour
 from embodied.errors import ConfigurationError, MalformedMessage, StoreError
 from embodied.messages import (
     Answer,

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memory_world import DAY_1_NS, DAY_NS, NOW_NS, SECOND_NS, SESSIONS
 
 from embodied.messages import Query, RelationFilter
 from memory_bank.grammar import EXAMPLES, parse
+from memory_world import DAY_1_NS, DAY_NS, NOW_NS, SECOND_NS, SESSIONS
 
 LABELS = frozenset(
     "mug sofa table,coffee table,teddy bear,book,knife,bookshelf,tv,office chair,chair,bowl,vase,wine glass,potted plant"

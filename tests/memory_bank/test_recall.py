@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from memory_world import BLUE_MUG, DAY_1_NS, DAY_2_NS, NOW_NS, RED_MUG, SECOND_NS, house_view, record
 
 from embodied.messages import Answer, Query, RelationFilter
 from memory_bank.grammar import parse
-from memory_bank.recall import MemoryView, answer
+from memory_bank.matching import MemoryView
+from memory_bank.recall import answer
+from memory_world import BLUE_MUG, DAY_1_NS, DAY_2_NS, NOW_NS, RED_MUG, SECOND_NS, house_view, record
 
 
 def ask(question: str | Query, view: MemoryView | None = None) -> Answer:

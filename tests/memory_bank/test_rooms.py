@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from memory_bank.rooms import EMPTY_ROOMS, FREE, OCCUPIED, RoomMap, segment_rooms, trace_outline
+from memory_bank.floor_plan import FREE, OCCUPIED
+from memory_bank.outlines import trace_outline
+from memory_bank.rooms import EMPTY_ROOMS, RoomMap, segment_rooms
 
 CELL_M = 0.05
 ORIGIN_M = (-2.0, 3.0)

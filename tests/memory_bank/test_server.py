@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
-from box_world import CHAIR, MUG, PLANT, TABLE, World, tour
 
+from box_world import CHAIR, MUG, PLANT, TABLE, World, tour
 from embodied.config import load_config, save_config
 from embodied.errors import AddressInUse, ConfigurationError, DeadlineExceeded
 from embodied.messages import (

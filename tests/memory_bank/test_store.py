@@ -13,7 +13,6 @@ from typing import Iterator
 
 import numpy as np
 import pytest
-from memory_world import SESSIONS, make_batch, make_keyframe, make_track
 
 from embodied.errors import StoreError
 from memory_bank.rooms import segment_rooms
@@ -21,6 +20,7 @@ from memory_bank.schema import VERSION
 from memory_bank.sqlite_store import SqliteStore
 from memory_bank.store import Batch, Contents
 from memory_bank.store_lock import lock_path
+from memory_world import SESSIONS, make_batch, make_keyframe, make_track
 
 
 @pytest.fixture
@@ -100,7 +100,9 @@ def test_a_batch_that_fails_leaves_nothing_behind(store: SqliteStore, path: Path
     assert [t.id for t in read(path).tracks] == ["o0", "o1", "o2", "o6", "o7", "o8"]
 
 
-def test_a_reader_sees_each_commit_of_a_running_writer(store: SqliteStore, path: Path, rng: np.random.Generator) -> None:
+def test_a_reader_sees_each_commit_of_a_running_writer(
+    store: SqliteStore, path: Path, rng: np.random.Generator
+) -> None:
     store.write(make_batch(0, rng))
     reader = SqliteStore(path, read_only=True)
     seen = reader.version
