@@ -14,8 +14,9 @@ from typing import Mapping
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from embodied.arrays import Bool, Float, Int
+from embodied.arrays import Bool, Float, Int, Points
 from embodied.config import Config
+from embodied.messages import Box
 
 
 class AssociationConfig(Config):
@@ -118,6 +119,22 @@ def boxes_touch(
     apart = np.maximum(low_a[:, None] - high_b[None], low_b[None] - high_a[:, None]).max(axis=2)
     touching: Bool[np.ndarray, "n m"] = apart <= slack_m
     return touching
+
+
+def share_in_box(points: Points, box: Box, slack_m: float) -> float:
+    """Return the share of points in an axis-aligned box that is ``slack_m`` larger on all sides."""
+    reach = 0.5 * np.array(box.size_m) + slack_m
+    inside = (np.abs(points - np.array(box.center_m)) <= reach).all(axis=1)
+    return float(inside.mean()) if len(points) else 0.0
+
+
+def shared_volume(a: Box, b: Box) -> float:
+    """Return the volume that two axis-aligned boxes share, as a part of the smaller one's."""
+    center_a, center_b = np.array(a.center_m), np.array(b.center_m)
+    half_a, half_b = 0.5 * np.array(a.size_m), 0.5 * np.array(b.size_m)
+    sides = np.minimum(center_a + half_a, center_b + half_b) - np.maximum(center_a - half_a, center_b - half_b)
+    smaller = min(float(np.prod(a.size_m)), float(np.prod(b.size_m)))
+    return float(np.prod(np.maximum(sides, 0.0))) / smaller if smaller > 0 else 0.0
 
 
 def same_thing_counts(

@@ -117,7 +117,7 @@ def find_doors(
 
 
 def find_space(occupancy: Occupancy, walls: CellMask, resolution_m: float, config: RoomsConfig) -> CellMask:
-    """Return all that is room rather than wall or outside: free cells, furniture, and unseen patches enclosed by them."""
+    """Return all that is neither wall nor outside: free cells, furniture, and unseen patches enclosed by them."""
     space = (occupancy != UNKNOWN) & ~walls
     unseen, n_unseen = ndimage.label((occupancy == UNKNOWN) & ~walls)
     sizes = np.bincount(unseen.ravel(), minlength=n_unseen + 1)

@@ -17,10 +17,11 @@ changes   what changed (since yesterday) · what was moved (today) · what is mi
 count     how many chairs are there · how many books are on the shelf · count the mugs in the kitchen
 ========= ===========================================================================================================
 
-*Things*: an optional colour and a label: "red mug", "books", "coffee table", "kitchen table". Plurals and synonyms become the
-label that the memory knows ("couch" finds what a detector called "sofa"); "thing", "object", "anything" mean all.
-*Places*: "in the kitchen", "in bedroom 2" (rooms); "on the table", "in the bowl", "next to the red sofa" (relations, one a
-question; near, next to, beside, by, close to and at all mean near); "near (1.5, 2.0)", "within 2 m of (1.5, 2.0)" (points).
+*Things*: an optional colour and a label: "red mug", "books", "coffee table", "kitchen table". Plurals and synonyms
+become the label that the memory knows ("couch" finds what a detector called "sofa"); "thing", "object", "anything" mean
+all. *Places*: "in the kitchen", "in bedroom 2" (rooms); "on the table", "in the bowl", "next to the red sofa"
+(relations, one a question; near, next to, beside, by, close to and at all mean near); "near (1.5, 2.0)", "within 2 m of
+(1.5, 2.0)" (points).
 """
 
 from __future__ import annotations
@@ -58,8 +59,10 @@ _HERE = frozenset(
 _SHADES = frozenset("light dark bright pale deep".split())
 _PREPOSITIONS: tuple[tuple[str, RelationKind], ...] = (
     ("on top of", "on"), ("onto", "on"), ("upon", "on"), ("on", "on"), ("inside of", "in"), ("inside", "in"),
-    ("within", "in"), ("into", "in"), ("in", "in"), ("from", "in"), ("near to", "near"), ("nearby", "near"), ("near", "near"),
-    ("close to", "near"), ("next to", "near"), ("beside", "near"), ("around", "near"), ("by", "near"), ("at", "near"),
+    ("within", "in"), ("into", "in"), ("in", "in"), ("from", "in"),
+    ("near to", "near"), ("nearby", "near"), ("near", "near"), ("close to", "near"), ("next to", "near"),
+    ("beside", "near"), ("around", "near"),
+    ("by", "near"), ("at", "near"),
 )  # fmt: skip
 _KIND_OF: dict[str, RelationKind] = dict(_PREPOSITIONS)
 _PREPOSITION = r"(?:" + "|".join(word for word, _ in _PREPOSITIONS) + r")"
@@ -72,8 +75,9 @@ _POINT = re.compile(
     rf"\(? ?({_NUMBER}) ?, ?({_NUMBER})(?: ?, ?({_NUMBER}))? ?\)?(?: ?m\b)?"
 )
 _POLITE = re.compile(
-    r"^(?:please|hey|hi|hello|ok|okay|so|and|robot|well|(?:can|could|would|will) you(?: please)?(?= (?:tell|show|say|find|list|count))|"
-    r"tell me(?: please)?|say|show me(?= (?:where|what|when|how))|do you (?:know|remember)(?= (?:where|what|when|how|which))|"
+    r"^(?:please|hey|hi|hello|ok|okay|so|and|robot|well|tell me(?: please)?|say|show me(?= (?:where|what|when|how))|"
+    r"(?:can|could|would|will) you(?: please)?(?= (?:tell|show|say|find|list|count))|"
+    r"do you (?:know|remember)(?= (?:where|what|when|how|which))|"
     r"i (?:want|would like|need) to know) "
 )
 
@@ -272,10 +276,12 @@ def _thing_in_place(words: str, known: _Known, *, needed: bool = True) -> dict[s
 _Build = Callable[["re.Match[str]", _Known], dict[str, Any]]
 
 _CHANGE_OF = {
-    "moved": "moved", "move": "moved", "displaced": "moved", "removed": "removed", "taken": "removed", "taken away": "removed",
+    "moved": "moved", "move": "moved", "displaced": "moved",
+    "removed": "removed", "taken": "removed", "taken away": "removed",
     "missing": "removed", "gone": "removed", "disappeared": "removed", "disappear": "removed", "vanish": "removed",
-    "vanished": "removed", "go missing": "removed", "lost": "removed", "stolen": "removed", "added": "added", "new": "added",
-    "appeared": "added", "appear": "added", "brought": "added", "put": "added", "changed": "", "change": "", "different": "",
+    "vanished": "removed", "go missing": "removed", "lost": "removed", "stolen": "removed",
+    "added": "added", "new": "added", "appeared": "added", "appear": "added", "brought": "added", "put": "added",
+    "changed": "", "change": "", "different": "",
 }  # fmt: skip
 _CHANGE = r"(?P<change>" + "|".join(sorted(_CHANGE_OF, key=len, reverse=True)) + r")"
 _ANYTHING = r"(?:what|which (?:things|objects|ones)|anything|something|things|objects)"
@@ -336,7 +342,8 @@ def _changes(match: re.Match[str], known: _Known) -> dict[str, Any]:
 
 def _count(match: re.Match[str], known: _Known) -> dict[str, Any]:
     words = re.sub(
-        rf" (?:{_BE}|there|do you (?:see|know|remember|have)|(?:have|did) you (?:seen|see)|can you see|exist|do we have)(?= |$)",
+        rf" (?:{_BE}|there|do you (?:see|know|remember|have)|(?:have|did) you (?:seen|see)|can you see|exist|"
+        r"do we have)(?= |$)",
         " ",
         match["thing"],
     )
@@ -352,10 +359,21 @@ _ORDER_2 = r"(?: (?:for the )?(?P<order_2>last|first)(?: time)?)?"
 _SEE = r"(?:see|seen|saw|spot|spotted|notice|noticed|find|found|observe|observed)"
 _PLACE = rf"(?: there| here| around)?(?P<place>(?: {_PREPOSITION}\b.*)?)"
 
+_CALLED = r"(?:last |first )?"
+_NOTHING_YET = r"(?!there\b|here\b|on\b|in\b|near\b)"
+_LOOKED = rf"(?:{_BE}|stands|lies|do you (?:see|know|remember)|can you see|(?:did|have) you (?:see|seen))"
+
 _FORMS: tuple[tuple[re.Pattern[str], _Build], ...] = (
     # when
-    _form(rf"(?:when|how long ago|at what time) (?:did|have|had) (?:you|i|we|the robot) {_ORDER}{_SEE} (?P<thing>.+?){_ORDER_2}", _when("last_seen")),
-    _form(rf"(?:when|how long ago) (?:was|were) (?P<thing>.+?) {_ORDER}(?:seen|spotted|noticed|found|observed){_ORDER_2}", _when("last_seen")),
+    _form(
+        rf"(?:when|how long ago|at what time) (?:did|have|had) (?:you|i|we|the robot) {_ORDER}{_SEE} (?P<thing>.+?)"
+        rf"{_ORDER_2}",
+        _when("last_seen"),
+    ),
+    _form(
+        rf"(?:when|how long ago) (?:was|were) (?P<thing>.+?) {_ORDER}(?:seen|spotted|noticed|found|observed){_ORDER_2}",
+        _when("last_seen"),
+    ),
     _form(rf"when {_HAVE} (?P<thing>.+?) (?:been )?{_CHANGE}", _when_changed),
     # changes
     _form(rf"{_ANYTHING} (?:{_HAVE} )?(?:been |got )?{_CHANGE}{_PLACE}", _changes),
@@ -368,20 +386,33 @@ _FORMS: tuple[tuple[re.Pattern[str], _Build], ...] = (
     # count
     _form(r"how many (?P<thing>.+)", _count),
     _form(r"(?:count|the number of|what is the number of) (?P<thing>.+)", _count),
-    # where, asked as what or which
-    _form(r"(?:in |on |at )?(?:which|what) (?:room|rooms|place|surface|spot) (?:is|are|was|were) (?P<thing>.+?)(?: in| on| at)?", _where),
-    _form(rf"what {_BE} (?P<thing>(?!there\b|here\b|on\b|in\b|near\b).+?) (?:standing |lying |sitting )?(?:on|in|near|next to|at)", _where),
+    # where, asked as which or what
+    _form(
+        rf"(?:in |on |at )?(?:which|what) (?:rooms?|place|surface|spot) {_BE} (?P<thing>.+?)(?: in| on| at)?", _where
+    ),
+    _form(rf"what {_BE} (?P<thing>{_NOTHING_YET}.+?) (?:standing |lying |sitting )?(?:on|in|near|next to|at)", _where),
     # what
-    _form(r"(?:what|which) colou?rs? (?:is|are|was|were|does|do) (?P<thing>.+?)(?: have)?", _what_thing),
-    _form(rf"(?:what|which things|which objects|what (?:things|objects|else|all)|who) (?:all )?(?:{_BE}|stands|lies|do you (?:see|know|remember)|can you see|(?:did|have) you (?:see|seen)){_PLACE}", _what),
-    _form(rf"(?:list|show|name|describe)(?: me)?(?: all)?(?: the| all)? (?:things|objects|everything|contents)(?: of)?{_PLACE}", _what),
+    _form(rf"(?:what|which) colou?rs? (?:{_BE}|does|do) (?P<thing>.+?)(?: have)?", _what_thing),
+    _form(rf"(?:what|who|which (?:things|objects)|what (?:things|objects|else|all)) (?:all )?{_LOOKED}{_PLACE}", _what),
+    _form(
+        r"(?:list|show|name|describe)(?: me)?(?: all)?(?: the| all)? (?:things|objects|everything|contents)(?: of)?"
+        rf"{_PLACE}",
+        _what,
+    ),
     _form(rf"(?:what do you know|everything you (?:know|remember|saw|have seen)){_PLACE}", _what),
     # where
-    _form(r"where(?: all)? (?:is|are|was|were) (?P<thing>.+)", _where),
-    _form(rf"where (?:did|do|have|can|could|had|does) (?:you|i|we|one) (?:last |first )?(?:{_SEE}|left|leave|put|get|have) (?P<thing>.+)", _where),
+    _form(rf"where(?: all)? {_BE} (?P<thing>.+)", _where),
+    _form(
+        rf"where (?:did|do|have|can|could|had|does) (?:you|i|we|one) {_CALLED}(?:{_SEE}|left|leave|put|get|have) "
+        r"(?P<thing>.+)",
+        _where,
+    ),
     _form(rf"where (?P<thing>.+?) {_BE}", _where),
     _form(r"(?:find|locate|search|look for|search for|go to|bring me|fetch|get|show|show me) (?P<thing>.+)", _where),
     _form(rf"{_BE} there (?P<thing>.+)", _where),
-    _form(rf"(?:do|did|have|can|could|had) (?:you|i|we) (?:last |first )?(?:{_SEE}|have|know(?: of)?|got) (?P<thing>.+)", _where),
+    _form(
+        rf"(?:do|did|have|can|could|had) (?:you|i|we) {_CALLED}(?:{_SEE}|have|know(?: of)?|got) (?P<thing>.+)", _where
+    ),
     _form(rf"{_BE} (?P<thing>.+? {_PREPOSITION} .+)", _where),
-)  # fmt: skip
+)
+"""The first that fits counts."""

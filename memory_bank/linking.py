@@ -169,7 +169,9 @@ def _shows_empty(
         return False
     through = valid & (measured > z + margin)
     hidden = valid & (measured < z - margin)
-    if np.count_nonzero(through) >= 0.6 * np.count_nonzero(valid):
+    n_valid, n_through = np.count_nonzero(valid), np.count_nonzero(through)
+    if n_through >= 0.6 * n_valid:
         return True
+    # The lower part of a thing touches what it stands on. Where the rest is seen through, and nothing hides it, it is not.
     flat = min(track.box.size_m) < config.thin_m
-    return flat and np.count_nonzero(hidden) <= 0.2 * np.count_nonzero(valid)
+    return (flat or n_through >= 0.35 * n_valid) and bool(np.count_nonzero(hidden) <= 0.2 * n_valid)

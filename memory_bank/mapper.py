@@ -122,6 +122,7 @@ class Mapper:
             self.graph.remove(track.id)
             result.removed_ids.add(track.id)
         stamp_ns = end.stamp_ns if end is not None else self._last_pose[0] if self._last_pose else self._session_start_ns
+        self._tracker.merge_twins(result)
         self._judge_missed(stamp_ns, result)
         self._judge_newcomers([t for t in self.graph if t.first_session == self.session], result)
         self._link(stamp_ns, final=True, result=result)

@@ -26,13 +26,16 @@ MIN_LABEL_SHARE = 0.3
 """Share of the label histogram from which a thing may be meant by a label that is not its first."""
 UNSURE_COLOUR = 0.4
 """Probability that a thing has the colour asked for if it looked like a similar one, or like none."""
-MIN_COLOUR_SHARE = 0.1
+MIN_COLOUR_SHARE = 0.05
 """Share of a colour in how a thing looked from which it may be called by it."""
 RECENCY_S = 30 * 86_400.0
 """Age of a sighting after which it counts half for the ranking."""
+EARLIER_SESSION = 0.85
+"""What was not seen in the latest session counts so much: much may have happened in between."""
 
 _SIMILAR = (
-    {"red", "pink"}, {"red", "orange"}, {"red", "brown"}, {"orange", "brown"}, {"orange", "yellow"}, {"yellow", "brown"},
+    {"red", "pink"}, {"red", "orange"}, {"red", "brown"}, {"orange", "brown"}, {"orange", "yellow"},
+    {"yellow", "brown"},
     {"white", "gray"}, {"gray", "black"}, {"blue", "purple"}, {"pink", "purple"}, {"brown", "black"}, {"blue", "green"},
 )  # fmt: skip
 
@@ -199,7 +202,7 @@ def find(query: Query, view: MemoryView) -> list[Hit]:
     Weaker fits (a similar colour, "in" for "on", "coffee table" for "table") only count where no better one is there.
     """
     by_id = {record.id: record for record in view.objects}
-    hits: list[tuple[tuple[bool, bool, bool], Hit]] = []
+    hits: list[tuple[tuple[bool, ...], Hit]] = []
     for record in view.objects:
         fit = _label_fit(query.label, record) * _colour_fit(query.colour, record, view)
         exact_relation, rooms = True, [record.room]
@@ -215,21 +218,25 @@ def find(query: Query, view: MemoryView) -> list[Hit]:
         if fit > 0:
             exact_label = not query.label or record.label == query.label
             exact_colour = not query.colour or record.colour == query.colour
-            hits.append(((exact_label, exact_colour, exact_relation), Hit(record, fit)))
-    for i in range(3):
+            some_colour = exact_colour or view.colours(record.id).get(query.colour, 0.0) >= MIN_COLOUR_SHARE
+            hits.append(((exact_label, exact_colour, some_colour, exact_relation), Hit(record, fit)))
+    for i in range(4):
         exact = [hit for hit in hits if hit[0][i]]
         hits = exact or hits
-    return _ranked([hit for _, hit in hits], query, view.now_ns)
+    return _ranked([hit for _, hit in hits], query, view)
 
 
 def _plan_distance_m(record: ObjectRecord, point_m: Sequence[float]) -> float:
     return float(np.hypot(record.position_m[0] - point_m[0], record.position_m[1] - point_m[1]))
 
 
-def _ranked(hits: list[Hit], query: Query, now_ns: int) -> list[Hit]:
+def _ranked(hits: list[Hit], query: Query, view: MemoryView) -> list[Hit]:
+    latest_ns = max((session.start_ns for session in view.sessions), default=0)
+
     def weight(hit: Hit) -> float:
-        age_s = max(0, now_ns - hit.record.last_seen_ns) * 1e-9
-        return hit.confidence * float(np.exp2(-age_s / RECENCY_S))
+        age_s = max(0, view.now_ns - hit.record.last_seen_ns) * 1e-9
+        recency = float(np.exp2(-age_s / RECENCY_S))
+        return hit.confidence * recency * (1.0 if hit.record.last_seen_ns >= latest_ns else EARLIER_SESSION)
 
     keys: dict[str, Callable[[Hit], float]] = {
         "confidence": lambda hit: -weight(hit),

@@ -40,7 +40,7 @@ def answer(query: Query, view: MemoryView) -> Answer:
     return msgspec.structs.replace(found, evidence=tuple(pictures), warnings=view.warnings)
 
 
-def _unknown(query: Query, view: MemoryView, **fields: object) -> Answer:
+def _unknown(query: Query, view: MemoryView, count: int | None = None) -> Answer:
     """Return that nothing fits, and what comes closest."""
     text = f"I have not seen {say.with_article(say.sought(query))}{say.say_window(query)}."
     if not query.label and not query.colour:
@@ -55,7 +55,8 @@ def _unknown(query: Query, view: MemoryView, **fields: object) -> Answer:
         if others:
             what = f"a {others[0].label}" if len(others) == 1 else f"{len(others)} {plural(others[0].label)}"
             hints = [f"I know {what}: {'; '.join(say.say_listed(r) for r in others[:3])}."]
-    return Answer(query=query, text=" ".join([text, *hints]), unknown=True, confidence=NEVER_SEEN, **fields)  # type: ignore[arg-type]
+    text = " ".join([text, *hints])
+    return Answer(query=query, text=text, unknown=True, confidence=NEVER_SEEN, count=count)
 
 
 # ------------------------------------------------------------------------------------------ kinds of questions
@@ -218,7 +219,7 @@ def _count(query: Query, view: MemoryView) -> Answer:
         text = f"There is no {name}{where} any more: " + say.say_gone(gone[0].record, query)
     else:
         rooms = "" if query.room else say.say_counts_by_room(records)
-        text = f"There {'is' if len(there) == 1 else 'are'} {len(there)} {name if len(there) == 1 else plural(name)}{where}"
+        text = f"There is 1 {name}{where}" if len(there) == 1 else f"There are {len(there)} {plural(name)}{where}"
         text += f": {rooms}." if rooms else "."
     # All of them must be real, and none be missing.
     confidence = float(np.prod([hit.confidence for hit in there])) if there else gone[0].fit

@@ -5,12 +5,12 @@ Each thing rests on or in at most one other; near is symmetric and only holds wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from embodied.arrays import Bool, Float
+from embodied.arrays import Bool, Float, Int
 from embodied.config import Config
 from embodied.messages import Box, RelationKind
 
@@ -25,8 +25,8 @@ CONTAINERS = frozenset(
 VESSELS = frozenset("bowl box basket bathtub tub bucket crate tray bin can pan pot bag backpack".split())
 """Last words of labels of containers open at the top: what they hold may stand out of them."""
 DEEP_SEATS = frozenset(
-    "bed sofa couch armchair chair bench desk counter stove toilet dresser sideboard stand workbench cooker loveseat stool "
-    "nightstand vanity crib sink washbasin".split()
+    "bed sofa couch armchair chair bench desk counter stove toilet dresser sideboard stand workbench cooker loveseat "
+    "stool nightstand vanity crib sink washbasin".split()
 )
 """Last words of labels of things that carry others below their highest point: backrests, headboards, attachments."""
 FLAT = frozenset("rug carpet mat doormat picture painting poster mirror curtain".split())
@@ -48,6 +48,10 @@ class RelationConfig(Config):
     """Largest gap between two things that are near each other."""
     max_near: int = 6
     """Nearest neighbours told of each thing."""
+    max_dense: int = 300
+    """Up to so many things all are compared with all; beyond, tile by tile."""
+    tile_m: float = 6.0
+    """Side of a tile."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ def _on(g: _Geometry, deep: Bool[np.ndarray, " n"], config: RelationConfig) -> P
     """Return the confidence that the subject stands on the object."""
     gap_m = np.abs(g.bottom_m - g.height_m)
     contact = np.where(gap_m <= config.max_gap_m, np.exp2(-((gap_m / config.contact_m) ** 2)), 0.0)
-    # On a seat or a desk with attachments: anywhere in the upper three quarters, but never on the floor beside its legs.
+    # On a seat or a desk with attachments: in the upper three quarters, never on the floor beside its legs.
     on_seat = deep[None, :] & (g.bottom_m >= 0.25 * g.height_m) & (g.bottom_m <= g.height_m + config.max_gap_m)
     contact = np.maximum(contact, np.where(on_seat, 0.6, 0.0))
     fits = (g.overlap >= config.min_overlap) & (g.footprint_ratio < 1.0)
@@ -151,6 +155,36 @@ def find_relations(
     """
     if len(boxes) != len(labels):
         raise ValueError(f"labels: expected one for each of {len(boxes)} boxes, got {len(labels)}")
+    if len(boxes) <= config.max_dense:
+        return _relate(boxes, labels, config)
+    found: list[Related] = []
+    for subjects, around in _tiles(boxes, config):
+        part = around.tolist()
+        near_here = _relate([boxes[i] for i in part], [labels[i] for i in part], config)
+        own = set(subjects.tolist())
+        found += [
+            Related(part[r.subject], part[r.object], r.kind, r.confidence) for r in near_here if part[r.subject] in own
+        ]
+    return sorted(found, key=lambda r: r.subject)
+
+
+def _tiles(
+    boxes: Sequence[Box], config: RelationConfig
+) -> Iterator[tuple[Int[np.ndarray, " n_subjects"], Int[np.ndarray, " n_around"]]]:
+    """Yield the things with their centre in each square of the floor, and all that can matter to them."""
+    center = np.array([box.center_m[:2] for box in boxes], dtype=float)
+    radius_m = 0.5 * float(max(np.hypot(*box.size_m[:2]) for box in boxes))
+    # As far as a neighbour's own carrier may be.
+    reach_m = 2.0 * (config.near_m + 2.0 * radius_m)
+    tile = np.floor(center / config.tile_m).astype(np.int64)
+    for corner in np.unique(tile, axis=0):
+        low, high = corner * config.tile_m - reach_m, (corner + 1) * config.tile_m + reach_m
+        around = np.flatnonzero(((center >= low) & (center <= high)).all(axis=1))
+        yield np.flatnonzero((tile == corner).all(axis=1)), around
+
+
+def _relate(boxes: Sequence[Box], labels: Sequence[str], config: RelationConfig) -> list[Related]:
+    """Compare all with all."""
     if len(boxes) < 2:
         return []
     geometry = _pairwise(boxes)

@@ -1,11 +1,11 @@
 """Rooms, found in the map that the robot built: free space falls apart at its doors.
 
 Furniture is as occupied as a wall, so walls are told from it first, by their shape (``floor_plan``) or better by what
-was seen above the height of doors (``upper_walls``), where the lintels close the doors too. All that is not wall and lies
-within the seen house is *space*. The clearance of space from walls is then flooded from its peaks downwards; where two
-peaks meet at a clearance that a door would have, and both are clearly roomier than that, they stay two rooms, else they
-become one (a merge tree pruned by persistence, as in watershed segmentation by dynamics, Grimaud 1992). Everything is a
-pure function of arrays.
+was seen above the height of doors (``upper_walls``), where the lintels close the doors too. All that is not wall and
+lies within the seen house is *space*. The clearance of space from walls is then flooded from its peaks downwards; where
+two peaks meet at a clearance that a door would have, and both are clearly roomier than that, they stay two rooms, else
+they become one (a merge tree pruned by persistence, as in watershed segmentation by dynamics, Grimaud 1992). Everything
+is a pure function of arrays.
 
 Naming rooms by their contents is ``room_names``' business.
 """

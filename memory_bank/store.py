@@ -8,7 +8,7 @@ transaction, so that flipped bytes, lost rows and stale pages are found. What do
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from embodied.messages import SessionRecord
 from memory_bank.keyframes import Keyframe
@@ -61,6 +61,7 @@ class Contents:
     meta: dict[str, bytes]
 
 
+@runtime_checkable
 class Store(Protocol):
     """Keeps a memory. One writer at a time; readers at any time."""
 

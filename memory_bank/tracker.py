@@ -23,6 +23,8 @@ from memory_bank.association import (
     label_factor,
     place_score,
     same_thing_counts,
+    share_in_box,
+    shared_volume,
 )
 from memory_bank.detections import Measured, MeasuredFrame
 from memory_bank.lifecycle import LifecycleConfig, absorb, miss, new_track, observe
@@ -59,6 +61,10 @@ class TrackerConfig(Config):
     """… while, of a thing that is not flat, at least this share is seen through."""
     merge_after: int = 3
     """Frames in which one thing's mask covers two tracks before they are one; twice as many if their labels differ."""
+    merge_overlap: float = 0.6
+    """Share of the one's surface that must lie on the other's."""
+    merge_volume: float = 0.7
+    """Share of the smaller one's box that must lie in the other's, if their labels are alike."""
     merge_share: float = 0.75
     """Share of the points that it must cover."""
 
@@ -98,7 +104,8 @@ class Tracker:
     def __init__(self, config: TrackerConfig, graph: SceneGraph) -> None:
         self.config = config
         self._graph = graph
-        self._doubles: dict[tuple[str, str], int] = {}
+        self._doubles: dict[str, dict[str, int]] = {}
+        """Of a track without a mask of its own: how often the mask of which other track covered it."""
         self._n_views = 0
 
     def step(self, view: ViewInput) -> ViewResult:
@@ -169,8 +176,13 @@ class Tracker:
             apart_m = float(np.linalg.norm(thing.center_m - np.array(track.box.center_m)))
             centre = 0.8 * centre_score(apart_m, thing.longest_m, track.longest_m, 0.02 + 0.01 * thing.distance_m)
         score = lean * max(place_score(forward, backward), centre)
-        # What lies on the surface of something known is not new while that thing itself is not accounted for.
-        return score if track.state == "gone" else max(score, config.on_surface * backward)
+        if track.state == "gone":
+            return score
+        # What lies on the surface of something known, or in the box of its like, is not new while that thing itself is
+        # not accounted for.
+        if lean > 0.7:
+            backward = max(backward, share_in_box(thing.points[::step], track.box, config.near_m))
+        return max(score, config.on_surface * backward)
 
     # ------------------------------------------------------------------------------------------- what follows
 
@@ -271,17 +283,54 @@ class Tracker:
     def _merge(self, tracks: list[Track], sighting: Sighting, assignment: Assignment, result: ViewResult) -> None:
         """Join tracks that one mask covers again and again, unless they were ever seen as two."""
         config = self.config
+        for _, t in assignment.pairs:
+            self._forget_unlike(tracks[t])
         for a, b in same_thing_counts(sighting.n_surface, assignment.pairs, 3, config.merge_share):
             lose, keep = tracks[a], tracks[b]
             if lose.id in keep.seen_with or lose.state == "gone":
                 continue
-            pair = (lose.id, keep.id)
-            self._doubles[pair] = self._doubles.get(pair, 0) + 1
-            if self._doubles[pair] < config.merge_after * (1 if self._alike(keep, lose) else 2):
+            counts = self._doubles.setdefault(lose.id, {})
+            counts[keep.id] = counts.get(keep.id, 0) + 1
+            needed = config.merge_after * (1 if self._alike(keep, lose) else 2)
+            if counts[keep.id] < needed or not self._overlap(keep, lose):
                 continue
             if lose.number < keep.number and lose.confirmed:
                 lose, keep = keep, lose
             self.join(keep, lose, result)
+
+    def _forget_unlike(self, track: Track) -> None:
+        """Take back what speaks for a track being another kind of thing: it has been seen by itself."""
+        counts = self._doubles.pop(track.id, {})
+        others = {name: self._graph.get(name) for name in counts}
+        alike = {n: counts[n] for n, other in others.items() if other is not None and self._alike(other, track)}
+        if alike:
+            self._doubles[track.id] = alike
+
+    def merge_twins(self, result: ViewResult) -> None:
+        """Join confirmed tracks of like labels that fill the same place and were never seen as two."""
+        ids, low, high = (list(self._graph.bounds()[0]), *(corner.copy() for corner in self._graph.bounds()[1:]))
+        for row, track_id in sorted(enumerate(ids), key=lambda item: int(item[1][1:])):
+            keep = self._graph.get(track_id)
+            if keep is None or keep.id != track_id or not keep.is_there:
+                continue
+            touching = boxes_touch(low[row : row + 1], high[row : row + 1], low, high, 0.0)[0]
+            for name in sorted((ids[i] for i in np.flatnonzero(touching)), key=lambda name: int(name[1:])):
+                lose = self._graph.get(name)
+                if lose is None or lose.number <= keep.number or lose.id in keep.seen_with or not lose.is_there:
+                    continue
+                if self._alike(keep, lose) and shared_volume(keep.box, lose.box) >= self.config.merge_volume:
+                    self.join(keep, lose, result)
+
+    def _overlap(self, keep: Track, lose: Track) -> bool:
+        """Tell whether the surface of one track lies on that of the other: what stands behind a thin wall does not.
+
+        Things of like labels need only share their volume: from different sides one sees different surfaces.
+        """
+        if self._alike(keep, lose) and shared_volume(keep.box, lose.box) >= self.config.merge_volume:
+            return True
+        points, _ = lose.voxels.samples(self.config.match_points)
+        reach_m = self.config.association.near_m + max(keep.voxels.size_m, lose.voxels.size_m)
+        return keep.voxels.near_share(points, reach_m) >= self.config.merge_overlap
 
     def join(self, keep: Track, lose: Track, result: ViewResult) -> None:
         """Merge two tracks of one thing."""

@@ -11,7 +11,8 @@ from collections.abc import Collection
 COLOURS = {
     "red": "red", "scarlet": "red", "crimson": "red", "orange": "orange", "yellow": "yellow", "golden": "yellow",
     "green": "green", "olive": "green", "blue": "blue", "navy": "blue", "turquoise": "blue", "cyan": "blue",
-    "teal": "blue", "purple": "purple", "violet": "purple", "lilac": "purple", "pink": "pink", "brown": "brown", "wooden": "brown",
+    "teal": "blue", "purple": "purple", "violet": "purple", "lilac": "purple", "pink": "pink",
+    "brown": "brown", "wooden": "brown",
     "beige": "brown", "black": "black", "white": "white", "cream": "white", "gray": "gray", "grey": "gray",
     "silver": "gray",
 }  # fmt: skip

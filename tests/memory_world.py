@@ -126,7 +126,8 @@ HISTORY: Mapping[str, tuple[Interval, ...]] = {
     ),
     "o7": (
         interval("o7", (3.1, 0.9, 0.84), DAY_1_NS + 60 * SECOND_NS, DAY_1_NS + 130 * SECOND_NS),
-        interval("o7", (3.1, 0.9, 0.84), DAY_2_NS + 110 * SECOND_NS, None, state="gone", session="day-2", cause="missed"),
+        interval("o7", (3.1, 0.9, 0.84), DAY_2_NS + 110 * SECOND_NS, None, state="gone", session="day-2",
+                 cause="missed"),
     ),
     "o10": (interval("o10", (12.0, 3.0, 0.1), DAY_2_NS + 120 * SECOND_NS, None, session="day-2", room="living room"),),
 }  # fmt: skip

@@ -117,6 +117,24 @@ def back_off(config: ControllerConfig, terrain: Terrain, pose: Pose, n_steps: in
     return Plan(np.array(twists, dtype=np.float32).reshape(-1, 3), tuple(poses), blocked=not twists)
 
 
+def get_free(config: ControllerConfig, terrain: Terrain, pose: Pose) -> Plan:
+    """Return a short move that leaves more room around the robot, straight or along an arc; else a turn on the spot."""
+    best: tuple[float, float, Pose] | None = None
+    room = float(terrain.clearance_at(pose.position_m[None])[0])
+    for speed in (-0.3, 0.3, -0.15, 0.15):
+        for turn in (0.0, 0.8, -0.8):
+            after = _safe_move(config, terrain, pose, speed, turn)
+            if after is not None:
+                gained = float(terrain.clearance_at(after.position_m[None])[0])
+                if gained > room + 1e-6:
+                    best, room = (speed, turn, after), gained
+    if best is None:
+        turn = config.max_turn_rad_s
+        best = 0.0, turn, pose.moved(0.0, turn, config.period_s)
+    speed, turn, after = best
+    return Plan(np.array([(speed, 0.0, turn)], dtype=np.float32), (after,))
+
+
 def is_safe(terrain: Terrain, points_m: Points2) -> bool:
     """Tell whether the robot's middle may pass these points, the first being where it stands.
 

@@ -52,6 +52,8 @@ class CoverageConfig(Config):
     """Below 1 the robot finishes what is near before it goes to where there is more to see."""
     stop_gain: float = 60.0
     """A look that is worth less than this many cells is not made."""
+    stop_rate: float = 2.0
+    """Nor one that is worth less than this many cells a step."""
     keep_factor: float = 0.75
     """The last goal is kept while its score is at least this share of the best."""
     n_tries: int = 2
@@ -130,8 +132,9 @@ class Coverage:
         gain = self._gains(terrain, worth, cells)
         n_steps, yaw = self._costs(terrain, field, cells, views, gain, yaw_rad)
         best_gain = np.take_along_axis(gain, yaw[:, None], axis=1)[:, 0]
-        worthwhile = best_gain >= self.config.stop_gain
-        score = worthwhile * best_gain**self.config.gain_power / (n_steps + self.config.overhead_steps)
+        n_steps_all = n_steps + self.config.overhead_steps
+        worthwhile = (best_gain >= self.config.stop_gain) & (best_gain >= self.config.stop_rate * n_steps_all)
+        score = worthwhile * best_gain**self.config.gain_power / n_steps_all
         self._update_progress(terrain, weight, gain)
         if not score.any():
             self._goal = None

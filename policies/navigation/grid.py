@@ -7,6 +7,7 @@ along rows. Whatever is not known to be free is an obstacle here: the planner ne
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -38,6 +39,8 @@ class TerrainConfig(Config):
     """From its middle to the nearest obstacle; nearer is possible and costs more."""
     crowding_cost: float = 2.0
     """How many times longer a metre counts where the gap is the least, on top of 1."""
+    smallest_area_m2: float = 0.3
+    """Floor for the robot's middle that is not joined to the rest and smaller than this is no place to be."""
     hole_width_m: float = 0.10
     """Unknown specks no wider than this, inside known floor, count as floor: depth noise leaves them."""
 
@@ -159,14 +162,33 @@ class Terrain:
         share = np.linspace(0.0, 1.0, n_points)[:, None]
         return float(self.clearance_at(a_m + share * (b_m - a_m)).min())
 
+    @cached_property
+    def areas(self) -> tuple[Int[np.ndarray, "rows columns"], Float[np.ndarray, " n_areas"]]:
+        """Number the traversable areas that are not joined; return the cells' numbers (0 for none) and sizes in m2."""
+        labels, _ = ndimage.label(self.traversable, np.ones((3, 3), dtype=bool))
+        sizes = np.bincount(labels.ravel()) * self.grid.resolution_m**2
+        sizes[0] = 0.0
+        return labels, sizes
+
     def nearest_traversable(self, x_m: float, y_m: float) -> Cell | None:
-        """Return the traversable cell with its middle nearest to a position, None if there is none."""
-        cells = np.argwhere(self.traversable)
+        """Return the cell nearest to a position from which the robot gets anywhere, None if there is none.
+
+        Specks of floor between pieces of furniture count only where there is nothing larger.
+        """
+        labels, sizes = self.areas
+        large = sizes >= min(self.config.smallest_area_m2, sizes.max())
+        large[0] = False
+        cells = np.argwhere(large[labels])
         if len(cells) == 0:
             return None
         offsets = self.grid.centers_of(cells) - (x_m, y_m)
         row, column = cells[int(np.argmin((offsets**2).sum(axis=1)))].tolist()
         return row, column
+
+    def share_around(self, cell: Cell) -> float:
+        """Return the share of all traversable floor that is joined to a traversable cell."""
+        labels, sizes = self.areas
+        return float(sizes[labels[cell]] / sizes.sum())
 
 
 def build_terrain(

@@ -11,7 +11,7 @@ from embodied.arrays import Float, Points2, Twists
 from embodied.config import Config
 from embodied.geometry import yaw_of
 from embodied.messages import MapReply, Observation, Point
-from policies.navigation.controller import ControllerConfig, Plan, Pose, back_off, follow
+from policies.navigation.controller import ControllerConfig, Plan, Pose, back_off, follow, get_free
 from policies.navigation.coverage import Coverage, CoverageConfig, StepCost
 from policies.navigation.grid import (
     Disc,
@@ -41,9 +41,15 @@ class BodyConfig(Config):
     """… as far from the robot's middle …"""
     bump_steps: int = 60
     """… for as many steps."""
+    shut_in_share: float = 0.5
+    """Where bumps leave less than this share of the floor to be reached, they are forgotten."""
+    escape_m: float = 0.2
+    """So far the nearest floor that is wide enough may be from where the robot stands among its bumps."""
+    n_escapes: int = 3
+    """Times in a row that the robot tries to get free where it cannot follow its path."""
     astray_m: float = 0.25
     """Ending a chunk as far from where it should have led counts as a bump."""
-    max_bumps: int = 12
+    max_bumps: int = 40
     """A task that bumps as often fails."""
 
 
@@ -117,7 +123,21 @@ class Body:
         footprint = Disc((pose.x_m, pose.y_m), self.config.terrain.robot_radius_m)
         known_free = (footprint,) if self._start is None else (self._start, footprint)
         self._bumps = [(until, disc) for until, disc in self._bumps if until > self.n_steps]
-        return build_terrain(Grid.of(reply), self.config.terrain, known_free, tuple(disc for _, disc in self._bumps))
+        grid = Grid.of(reply)
+        terrain = build_terrain(grid, self.config.terrain, known_free, tuple(disc for _, disc in self._bumps))
+        if self._bumps:
+            if self._is_shut_in(terrain, pose):
+                # What it bumped into may be smaller than assumed: rather bump again than stay here.
+                self._bumps = []
+                return build_terrain(grid, self.config.terrain, known_free)
+        return terrain
+
+    def _is_shut_in(self, terrain: Terrain, pose: Pose) -> bool:
+        source = terrain.nearest_traversable(pose.x_m, pose.y_m)
+        if source is None or terrain.share_around(source) < self.config.body.shut_in_share:
+            return True
+        away_m = np.hypot(*(terrain.grid.centers_of(np.array([source]))[0] - pose.position_m))
+        return bool(away_m > self.config.body.escape_m)
 
     def commit(self, plan: Plan) -> Twists:
         """Note that a plan is handed out and return its velocities."""
@@ -152,6 +172,7 @@ class _Driving:
         self._max_steps = max_steps
         self._first_step = body.n_steps
         self._first_bump = body.n_bumps
+        self._n_escapes = 0
         self.progress = 0.0
 
     @property
@@ -184,6 +205,11 @@ class _Driving:
         """Return the next velocities towards a reachable place, cut to the steps that are left."""
         path_m = self._path(distances, pose, x_m, y_m)
         plan = follow(self._config.controller, distances.terrain, pose, path_m, yaw_rad)
+        if len(plan.twists):
+            self._n_escapes = 0
+        elif plan.blocked and self._n_escapes < self._config.body.n_escapes:
+            self._n_escapes += 1
+            plan = get_free(self._config.controller, distances.terrain, pose)
         n_left = self._max_steps - self.n_steps
         return Plan(plan.twists[:n_left], plan.poses[:n_left], plan.blocked)
 

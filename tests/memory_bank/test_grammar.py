@@ -14,8 +14,7 @@ from memory_bank.grammar import EXAMPLES, parse
 from memory_world import DAY_1_NS, DAY_NS, NOW_NS, SECOND_NS, SESSIONS
 
 LABELS = frozenset(
-    "mug sofa table,coffee table,teddy bear,book,knife,bookshelf,tv,office chair,chair,bowl,vase,wine glass,potted plant"
-    .replace(" sofa ", ",sofa,").split(",")
+    "mug,sofa,table,coffee table,teddy bear,book,knife,bookshelf,tv,office chair,chair,bowl,vase,wine glass".split(",")
 )  # fmt: skip
 ROOMS = frozenset({"kitchen", "bedroom", "bedroom 2", "living room", "room 5"})
 YESTERDAY_NS = NOW_NS - NOW_NS % DAY_NS - DAY_NS

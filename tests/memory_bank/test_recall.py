@@ -52,6 +52,11 @@ def test_the_surer_one_comes_first() -> None:
     assert ids(ask("where is the mug?", doubtful)) == ["o4", "o3"]
 
 
+def test_what_was_seen_in_this_session_comes_before_what_was_not() -> None:
+    long_ago = replace_object(RED_MUG, last_seen_ns=DAY_1_NS + 300 * SECOND_NS, confidence=0.99)
+    assert ids(ask("where is the mug?", long_ago)) == ["o4", "o3"]
+
+
 def replace_object(old: Any, **changes: Any) -> MemoryView:
     view = house_view()
     new = msgspec.structs.replace(old, **changes)
@@ -78,6 +83,12 @@ def test_a_colour_that_it_partly_had_is_better_than_nothing() -> None:
     found = ask("where is the white mug?", view)
     assert ids(found) == ["o3"]
     assert found.confidence < 0.8
+
+
+def test_what_had_some_of_the_colour_comes_before_what_has_a_similar_one() -> None:
+    gone = msgspec.structs.replace(RED_MUG, id="o20", state="gone", colour="brown")
+    view = replace(house_view(), objects=(RED_MUG, gone), colours=lambda i: {"orange": 0.4} if i == "o20" else {})
+    assert ids(ask("where is the orange mug?", view)) == ["o20"]
 
 
 def test_what_is_gone_is_said_to_be_gone() -> None:
