@@ -1,4 +1,4 @@
-"""Where instants come from. Every ``stamp_ns`` is read from an injected clock, so that a simulated day takes a second."""
+"""Where instants come from: every ``stamp_ns`` is read from an injected clock, so a simulated day takes a second."""
 
 from __future__ import annotations
 

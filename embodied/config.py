@@ -1,6 +1,6 @@
 """Settings: frozen, keyword-only structures that refuse unknown keys and travel as JSON.
 
-A process receives one JSON file with its settings; a run keeps the resolved settings of all of them beside the git hash.
+A process receives one JSON file with its settings; a run keeps the resolved settings of all beside the git hash.
 ``msgspec.Struct`` instead of dataclasses: see docs/decisions.
 """
 

@@ -1,4 +1,4 @@
-"""Figures files: what was measured, with which command, on what, and whether it reaches its goal. One format for all."""
+"""Figures files: what was measured, by which command, on what, and whether it reaches its goal. One format."""
 
 from __future__ import annotations
 

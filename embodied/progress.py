@@ -1,4 +1,4 @@
-"""What a person sees while something runs: one line per stage, rewritten on a terminal, printed now and then in a log."""
+"""What a person sees while something runs: a line a stage, rewritten on a terminal, printed now and then in a log."""
 
 from __future__ import annotations
 

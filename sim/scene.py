@@ -114,6 +114,6 @@ class Scene:
         """Return the category of an instance."""
         return self.templates[self.by_id()[instance_id].template].category
 
-    def with_instances(self, instances: Tuple[Instance, ...]) -> "Scene":
+    def with_instances(self, instances: Tuple[Instance, ...]) -> Scene:
         """Return the same house with other contents."""
         return replace(self, instances=instances)
