@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, List, Optional, Protocol, Tuple, Type, TypeVar, Union, runtime_checkable
+from typing import Any, Callable, List, Optional, Protocol, Tuple, Type, TypeVar, Union, runtime_checkable
 
 from embodied.errors import ConfigurationError, ProtocolError, RemoteError, StoreError
 from embodied.messages import (
@@ -75,6 +75,8 @@ class Memory:
         target: A memory file, or the address of a running memory, ``ipc://PATH`` or ``tcp://HOST:PORT``.
         timeout_s: How long a running memory may take for one answer.
         security: Keys, for an address off this machine.
+        while_waiting: Called several times a second while a running memory has not answered yet. What it raises ends
+            the wait.
 
     Raises:
         StoreError: The file is missing, damaged, or of another version.
@@ -83,12 +85,17 @@ class Memory:
     """
 
     def __init__(
-        self, target: Union[str, Path], *, timeout_s: float = 10.0, security: Optional[Security] = None
+        self,
+        target: Union[str, Path],
+        *,
+        timeout_s: float = 10.0,
+        security: Optional[Security] = None,
+        while_waiting: Optional[Callable[[], None]] = None,
     ) -> None:
         self.target = str(target)
         self._backend: MemoryBackend
         if "://" in self.target:
-            self._backend = _open_address(self.target, timeout_s, security)
+            self._backend = _open_address(self.target, timeout_s, security, while_waiting)
         else:
             self._backend = _open_file(Path(target))
 
@@ -129,7 +136,7 @@ class Memory:
         return self._ask(ListChanges(since_ns=since_ns), ChangesReply).changes
 
     def map(self, session: str = "", min_seq: int = -1) -> MapReply:
-        """Return the occupancy map built from depth.
+        """Return the occupancy map built from depth. A file does not keep ``closest_view_m``; it is infinite there.
 
         Args:
             session: Whose views to tell of; empty for the latest session.
@@ -176,10 +183,14 @@ def installed_backends() -> List[Any]:
     return list(found.get(ENTRY_POINT_GROUP, ()))  # a dictionary on Python 3.9
 
 
-def _open_address(address: str, timeout_s: float, security: Optional[Security]) -> MemoryBackend:
+def _open_address(
+    address: str, timeout_s: float, security: Optional[Security], while_waiting: Optional[Callable[[], None]]
+) -> MemoryBackend:
     if not address.startswith(("ipc://", "tcp://")):
         raise ConfigurationError(f"memory {address!r}: expected a file, ipc://PATH or tcp://HOST:PORT")
-    client: MemoryBackend = RpcClient(address, MemoryResponse, timeout_s=timeout_s, security=security)
+    client: MemoryBackend = RpcClient(
+        address, MemoryResponse, timeout_s=timeout_s, security=security, while_waiting=while_waiting
+    )
     return client
 
 

@@ -319,7 +319,8 @@ class RelationFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to recall. Every filled field narrows the answer."""
+    """What to recall. Every filled field narrows the answer; a memory refuses a field that it does not know, because to
+    ignore a condition would be to answer another question."""
 
     kind: QuestionKind
     label: str = ""
@@ -474,9 +475,7 @@ class MemoryStatus(Message, tag="memory_status"):
     """Mean time a frame spends in each stage."""
 
 
-MemoryRequest = Union[
-    Recall, ListObjects, GetHistory, ListRooms, ListSessions, ListChanges, GetMap, GetStatus
-]
+MemoryRequest = Union[Recall, ListObjects, GetHistory, ListRooms, ListSessions, ListChanges, GetMap, GetStatus]
 MemoryResponse = Union[
     Answer, ObjectsReply, HistoryReply, RoomsReply, SessionsReply, ChangesReply, MapReply, MemoryStatus, ErrorReply
 ]

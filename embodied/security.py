@@ -9,6 +9,8 @@ A directory of keys holds::
     <name>.pub               our public key, to be given to the other side
     <server>.pub             for a client: the key that the server must prove to hold
     allowed/<client>.pub     for a server: the clients that may connect; read anew at every connection
+
+Who holds a server's own pair may connect to it as well: the processes of one robot share one pair.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
 import stat
 from pathlib import Path
 from typing import NamedTuple, Optional, Tuple, Union
@@ -27,6 +30,7 @@ from embodied.config import Config
 from embodied.errors import ConfigurationError, InsecureAddress
 
 NEW_KEYS_COMMAND = "embodied keys new"
+"""Without a name it names the keys after the machine."""
 MAX_IPC_PATH_BYTES = 107
 """What a Unix socket address holds on Linux, less the closing zero."""
 
@@ -68,7 +72,7 @@ def check_address(address: str, security: Optional[Security] = None) -> None:
     if not _is_loopback(match["host"].strip("[]")) and not uses_curve(address, security):
         raise InsecureAddress(
             f"address {address}: other machines can reach it and there are no keys; make them with "
-            f"`{NEW_KEYS_COMMAND}` and name their directory in the settings (keys_directory), or use ipc:// or "
+            f"`{NEW_KEYS_COMMAND}` and name their directory (--keys, or keys_directory in settings), or use ipc:// or "
             "127.0.0.1"
         )
 
@@ -106,6 +110,30 @@ def _check_name(name: str) -> str:
     return name
 
 
+def own_keys(directory: Union[str, Path], name: str = "", *, server: str = "server") -> Security:
+    """Return the settings for the keys in ``directory``; ``name`` may be left out where it holds one pair only.
+
+    Raises:
+        ConfigurationError: There is no such pair, or it is not clear which is meant.
+    """
+    found = [name] if name else sorted(path.stem for path in Path(directory).glob("*.secret"))
+    if len(found) > 1:
+        raise ConfigurationError(f"keys {directory}: there are {', '.join(found)}; say which with --key-name")
+    if not found:
+        raise ConfigurationError(f"keys {directory}: there is no pair; make one with `{NEW_KEYS_COMMAND}`")
+    security = Security(keys_directory=str(directory), name=found[0], server=server)
+    try:
+        load_key_pair(security)
+    except ValueError as error:  # a name that cannot be a file's
+        raise ConfigurationError(f"keys {directory}: {error}") from error
+    return security
+
+
+def machine_name() -> str:
+    """Return a name for this machine's keys."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:64].lstrip("_.-") or "machine"
+
+
 def new_keys(directory: Union[str, Path], name: str) -> Tuple[Path, Path]:
     """Make a key pair, ``<name>.pub`` and ``<name>.secret`` (mode 0600), and return their paths.
 
@@ -137,8 +165,16 @@ def _write_new(path: Path, text: str, mode: int) -> None:
 def allow_client(directory: Union[str, Path], public_path: Union[str, Path]) -> Path:
     """Put a client's public key on the allow-list of ``directory`` and return the copy's path."""
     source = Path(public_path)
+    return _copy_public_key(source, Path(directory) / "allowed" / f"{_check_name(source.stem)}.pub")
+
+
+def trust_server(directory: Union[str, Path], public_path: Union[str, Path]) -> Path:
+    """Make a public key the one that servers must prove to hold, and return the copy's path."""
+    return _copy_public_key(Path(public_path), Path(directory) / "server.pub")
+
+
+def _copy_public_key(source: Path, target: Path) -> Path:
     key = load_public_key(source)
-    target = Path(directory) / "allowed" / f"{_check_name(source.stem)}.pub"
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         target.write_text(f'curve\n    public-key = "{key.decode("ascii")}"\n', encoding="ascii")
@@ -179,7 +215,10 @@ def load_key_pair(security: Security) -> KeyPair:
 def load_server_key(security: Security) -> bytes:
     """Read the public key that the server must prove to hold."""
     assert security.keys_directory is not None
-    return load_public_key(Path(security.keys_directory) / f"{_check_name(security.server)}.pub")
+    path = Path(security.keys_directory) / f"{_check_name(security.server)}.pub"
+    if not path.is_file():
+        raise ConfigurationError(f"keys {path}: there is no such file; get it with `embodied keys trust FILE`")
+    return load_public_key(path)
 
 
 def _load(path: Path) -> Tuple[bytes, Optional[bytes]]:
@@ -194,14 +233,17 @@ def _load(path: Path) -> Tuple[bytes, Optional[bytes]]:
 
 
 class AllowList:
-    """The clients that a server accepts: the public keys in ``allowed``. For ``zmq.auth``."""
+    """The clients that a server accepts: the public keys in ``allowed``, and its own. For ``zmq.auth``."""
 
     def __init__(self, security: Security) -> None:
         assert security.keys_directory is not None
         self._folder = Path(security.keys_directory) / "allowed"
+        self._own = load_key_pair(security).public
 
     def callback(self, domain: str, key: bytes) -> bool:
         """Return whether the key is on the list now; a damaged file allows nobody."""
+        if key == self._own:
+            return True
         for path in sorted(self._folder.glob("*.pub")):
             try:
                 if load_public_key(path) == key:

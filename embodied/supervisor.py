@@ -25,8 +25,9 @@ from embodied.config import Config, save_config
 from embodied.errors import EmbodiedError, ProcessError, TransportError
 from embodied.messages import ActionResponse, Failed, Halt, Heartbeat, Ready, SupervisorMessage
 from embodied.process import PARENT_VARIABLE, ProcessConfig
+from embodied.runs import run_address
 from embodied.security import Security
-from embodied.transport import Deadline, Mailbox, RpcClient, socket_address
+from embodied.transport import Deadline, Mailbox, RpcClient
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +191,7 @@ class Supervisor:
         assert self._watcher is None, "a supervisor starts once"
         deadline = Deadline(timeout_s)
         (self._run / "logs").mkdir(parents=True, exist_ok=True)
-        self._mailbox = Mailbox(socket_address(self._run / "sockets", "supervisor"), SupervisorMessage)
+        self._mailbox = Mailbox(run_address(self._run, "supervisor"), SupervisorMessage)
         self._failure_path.unlink(missing_ok=True)
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         try:
@@ -211,6 +212,7 @@ class Supervisor:
     def check(self) -> None:
         """Raise ProcessError if the group has failed; by then the robot is halted and the rest is stopped."""
         if self._failure is None:
+            assert self._watcher is None or self._watcher.is_alive() or self._quit.is_set(), "nobody watches the group"
             return
         assert self._watcher is not None
         self._watcher.join(timeout=GRACE_S + 10.0)
@@ -253,8 +255,8 @@ class Supervisor:
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        if isinstance(error, TransportError) and self._watcher is not None:
-            # The main thread often meets the silence of a dead process before the watcher has named it.
+        if isinstance(error, EmbodiedError) and not self._told and self._watcher is not None:
+            # The main thread often meets a consequence of a death before the watcher has named the dead process.
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._failure), STOPPED_AFTER_S + 2 * SETTLE_S)
         self.stop()
@@ -307,7 +309,9 @@ class Supervisor:
         for child in running:
             assert child.process is not None
             try:
-                child.process.wait(timeout=deadline.left_s)
+                code = child.process.wait(timeout=deadline.left_s)
+                if code > 0:  # asked to end, it failed: what it could not finish must not go unsaid
+                    logger.warning("%s ended with code %d: %s", child.name, code, "".join(child.log_tail(1)))
             except subprocess.TimeoutExpired:
                 logger.warning("%s did not end within %.1f s and is killed", child.name, timeout_s)
                 child.process.kill()

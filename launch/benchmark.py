@@ -17,9 +17,10 @@ import msgspec
 import tyro
 
 from embodied.config import Config
-from embodied.errors import EmbodiedError, ProcessError
+from embodied.errors import ProcessError
 from embodied.figures import mean_figure, write_figures
 from embodied.progress import Progress
+from embodied.runs import run_script
 from sim.episode import EpisodeSummary
 from sim.episode_report import GOALS, headline
 
@@ -43,7 +44,10 @@ class Benchmark(Config):
 def run_house(seed: int, out: Path) -> EpisodeSummary:
     """Run one episode as a person would, by the command."""
     command = [sys.executable, str(SIM_EPISODE), "--seed", str(seed), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise ProcessError(f"seed {seed} is not done after {TIMEOUT_S:.0f} s") from error
     if done.returncode != 0:
         raise ProcessError((done.stderr.strip().splitlines() or ["sim_episode said nothing"])[-1])
     return msgspec.json.decode((out / "summary.json").read_bytes(), type=EpisodeSummary)
@@ -54,9 +58,9 @@ def measure_line(settings: Benchmark, runs: Path, progress: Progress) -> None:
     values: dict[str, list[float]] = {name: [] for name, *_ in GOALS}
     for seed in settings.seeds:
         summary = run_house(seed, runs / f"seed-{seed}")
-        for figure in headline(summary):
-            assert isinstance(figure.value, float), figure
-            values[figure.name].append(figure.value)
+        for line in headline(summary):
+            assert isinstance(line.value, float), line
+            values[line.name].append(line.value)
         progress.done(f"seed {seed}: " + ", ".join(f"{name} {rows[-1]:.3f}" for name, rows in values.items()))
     figures = [
         mean_figure(name, values[name], unit=unit, goal=goal, higher_is_better=higher)
@@ -70,15 +74,12 @@ def measure_line(settings: Benchmark, runs: Path, progress: Progress) -> None:
 
 def main(settings: Benchmark) -> int:
     """Measure; return the exit code, which is 0 also where a goal is missed."""
-    progress = Progress()
-    try:
+
+    def work(progress: Progress) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             measure_line(settings, Path(settings.keep or scratch), progress)
-    except EmbodiedError as error:
-        progress.interrupt()
-        print(f"benchmark: {type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return run_script("benchmark", work)
 
 
 if __name__ == "__main__":

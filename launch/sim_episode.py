@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -22,19 +23,20 @@ import tyro
 from embodied import Memory
 from embodied.clock import NANOSECONDS
 from embodied.config import Config, git_hash
-from embodied.errors import ConfigurationError, EmbodiedError, ProcessError, TransportError
-from embodied.messages import Change, GetTask, Message, ObjectRecord, RunTask, TaskResponse, TaskStatus
+from embodied.errors import ConfigurationError, ProcessError
+from embodied.messages import Change, GetTask, ObjectRecord, RunTask, TaskResponse, TaskStatus
 from embodied.process import ProcessConfig, peak_rss_mb
 from embodied.progress import Progress
 from embodied.recording.server import RecorderConfig
 from embodied.report import write_report
 from embodied.report.collect import collect
-from embodied.runs import new_run
+from embodied.runs import new_run, run_address, run_script
 from embodied.supervisor import ProcessSpec, Supervisor, halt_over
-from embodied.transport import RpcClient, socket_address
+from embodied.transport import RpcClient
 from memory_bank.perception.simulator import SimulatorPerceptionConfig
 from memory_bank.server import MemoryConfig
 from policies.server import PolicyConfig
+from sim.bridge import BridgeConfig
 from sim.collision import navigable_grid
 from sim.episode import (
     Drive,
@@ -64,7 +66,6 @@ from sim.operator_messages import (
 )
 from sim.questions import make_questions
 from sim.scene import Scene
-from sim.server import BridgeConfig
 from sim.truth import TruthSession, read_truth
 
 FIRST_MORNING_NS = 1_767_603_600 * NANOSECONDS
@@ -72,8 +73,7 @@ FIRST_MORNING_NS = 1_767_603_600 * NANOSECONDS
 DAY_NS = 86_400 * NANOSECONDS
 EVENING_NS = FIRST_MORNING_NS + DAY_NS + 8 * 3_600 * NANOSECONDS
 POLL_S = 0.05
-DEATH_NOTICED_S = 1.0
-"""By then the supervisor knows which process a missed answer is owed to."""
+CHANNELS = ("pipe", "latest", "actions", "operator", "memory", "tasks")
 
 
 class SimEpisode(Config):
@@ -100,49 +100,36 @@ class SimEpisode(Config):
 
 
 class Group:
-    """The running processes, and the two that this script talks to beside the memory."""
+    """What this script says to the running processes. A process that dies ends every wait for an answer."""
 
-    def __init__(self, settings: SimEpisode, run: Path, dataset: Path, progress: Progress) -> None:
-        self.run = run
+    def __init__(self, supervisor: Supervisor, addresses: dict[str, str], progress: Progress, stack: ExitStack) -> None:
+        self.supervisor = supervisor
         self.progress = progress
-        names = ("pipe", "latest", "actions", "operator", "memory", "tasks")
-        self.addresses = {name: socket_address(run / "sockets", name) for name in names}
-        self.supervisor = Supervisor(
-            process_specs(settings, run, dataset, self.addresses), run, halt_over(self.addresses["actions"])
-        )
-        self._operator = RpcClient(self.addresses["operator"], OperatorResponse, timeout_s=30.0)
-        self._tasks = RpcClient(self.addresses["tasks"], TaskResponse, timeout_s=5.0)
 
-    def close(self) -> None:
-        """Close our sockets and end all processes."""
-        self._operator.close()
-        self._tasks.close()
-        self.supervisor.stop(timeout_s=10.0)
+        def client(name: str, response: Any, timeout_s: float) -> RpcClient:
+            return stack.enter_context(
+                RpcClient(addresses[name], response, timeout_s=timeout_s, while_waiting=supervisor.check)
+            )
+
+        self._operator = client("operator", OperatorResponse, 30.0)
+        self._tasks = client("tasks", TaskResponse, 5.0)
+        self.memory = stack.enter_context(Memory(addresses["memory"], timeout_s=20.0, while_waiting=supervisor.check))
 
     def operate(self, request: OperatorRequest) -> OperatorResponse:
         """Tell the bridge what the one who runs the episode wants."""
-        return self._call(self._operator, request)
+        response: OperatorResponse = self._operator.call(request)
+        return response
 
     def run_task(self, request: RunTask, headline: str) -> tuple[TaskStatus, float]:
         """Have the policy do something to its end; return its last status and the seconds that it took."""
         started_s = time.perf_counter()
-        status: TaskStatus = self._call(self._tasks, request)
+        status: TaskStatus = self._tasks.call(request)
         while status.state == "running":
             time.sleep(POLL_S)
-            status = self._call(self._tasks, GetTask())
+            status = self._tasks.call(GetTask())
             rate = status.n_steps / max(time.perf_counter() - started_s, 1e-6)
             self.progress.update(f"{headline}: {status.n_steps} frames, {rate:.0f}/s, {status.progress:.0%} done")
         return status, time.perf_counter() - started_s
-
-    def _call(self, client: RpcClient, request: Message) -> Any:
-        """Ask, and name the process that died where one did, instead of the deadline that it made us miss."""
-        self.supervisor.check()
-        try:
-            return client.call(request)
-        except TransportError:
-            time.sleep(DEATH_NOTICED_S)
-            self.supervisor.check()
-            raise
 
 
 def process_specs(settings: SimEpisode, run: Path, dataset: Path, addresses: dict[str, str]) -> list[ProcessSpec]:
@@ -227,7 +214,8 @@ class Episode:
         task = RunTask(kind="go_to", session=session, target_m=target_m, max_steps=self.settings.max_steps)
         status, took_s = self.group.run_task(task, f"{session}: {goal.question.text}")
         self._count(status, took_s)
-        operator: OperatorStatus = self.group.operate(GetOperatorStatus())
+        operator = self.group.operate(GetOperatorStatus())
+        assert isinstance(operator, OperatorStatus)
         return Drive(
             question=goal.question,
             target_m=target_m,
@@ -288,16 +276,13 @@ def run_episode(settings: SimEpisode, run: Path, progress: Progress) -> EpisodeS
         f"house of seed {settings.seed}: {len(scene.regions)} rooms, {len(scene.instances)} objects of "
         f"{len(categories)} categories"
     )
-    group = Group(settings, run, dataset, progress)
-    try:
-        group.supervisor.start(timeout_s=40.0)
+    addresses = {name: run_address(run, name) for name in CHANNELS}
+    specs = process_specs(settings, run, dataset, addresses)
+    with Supervisor(specs, run, halt_over(addresses["actions"])) as supervisor, ExitStack() as stack:
+        supervisor.start(timeout_s=40.0)
         progress.done("bridge, memory, recorder and policy are ready")
-        episode = Episode(settings, run, group, scene, progress)
-        with Memory(group.addresses["memory"], timeout_s=20.0) as memory:
-            return _two_days(episode, memory)
-    finally:
-        progress.interrupt()
-        group.close()
+        group = Group(supervisor, addresses, progress, stack)
+        return _two_days(Episode(settings, run, group, scene, progress), group.memory)
 
 
 def _two_days(episode: Episode, memory: Memory) -> EpisodeSummary:
@@ -361,23 +346,20 @@ def check(settings: SimEpisode) -> None:
 
 def main(settings: SimEpisode) -> int:
     """Run the episode; return the exit code."""
-    progress = Progress()
-    try:
+
+    def work(progress: Progress) -> None:
         check(settings)
         run = new_run(settings.out, settings)
         summary = run_episode(settings, run, progress)
-    except EmbodiedError as error:
-        progress.interrupt()
-        print(f"sim_episode: {type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    progress.done(
-        f"objects {summary.objects.precision:.2f} right, {summary.objects.recall:.2f} found; changes F1 "
-        f"{summary.changes.f1:.2f}; questions {summary.questions.correct:.2f} of {summary.questions.asked}; drives "
-        f"{summary.goals.success:.2f}; {summary.frames_per_second:.0f} frames/s; {summary.peak_rss_mb:.0f} MB"
-    )
-    print(f"\nreport   {run / 'report.html'}\nsummary  {run / 'summary.json'}")
-    print(f'ask      embodied recall "where is the mug?" --memory {run / "memory.db"}')
-    return 0
+        progress.done(
+            f"objects {summary.objects.precision:.2f} right, {summary.objects.recall:.2f} found; changes F1 "
+            f"{summary.changes.f1:.2f}; questions {summary.questions.correct:.2f} of {summary.questions.asked}; drives "
+            f"{summary.goals.success:.2f}; {summary.frames_per_second:.0f} frames/s; {summary.peak_rss_mb:.0f} MB"
+        )
+        print(f"\nreport   {run / 'report.html'}\nsummary  {run / 'summary.json'}")
+        print(f'ask      embodied recall "where is the mug?" --memory {run / "memory.db"}')
+
+    return run_script("sim_episode", work)
 
 
 if __name__ == "__main__":

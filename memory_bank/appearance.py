@@ -30,7 +30,7 @@ class Appearance(msgspec.Struct, kw_only=True):
             name = COLOURS[index]
             self.votes[name] = self.votes.get(name, 0.0) + weight * float(shares[index])
 
-    def absorb(self, other: "Appearance") -> None:
+    def absorb(self, other: Appearance) -> None:
         """Add another's votes."""
         for name in sorted(other.votes):
             self.votes[name] = self.votes.get(name, 0.0) + other.votes[name]

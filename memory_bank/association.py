@@ -8,8 +8,8 @@ al., 2024, Sec. III-B), with an optimal one-to-one assignment instead of its gre
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -98,7 +98,8 @@ def assign(scores: Float[np.ndarray, "n_detections n_tracks"], config: Associati
         pairs = [(int(d), int(t)) for d, t in zip(rows, columns) if gains[d, t] > 0]
     taken = {d for d, _ in pairs}
     used = {t: d for d, t in pairs}
-    new, doubtful = [], []
+    new: list[int] = []
+    doubtful: list[int] = []
     for d in range(n_detections):
         if d in taken:
             continue
@@ -140,7 +141,7 @@ def shared_volume(a: Box, b: Box) -> float:
 def same_thing_counts(
     n_surface: Int[np.ndarray, "n_tracks n_owners"], pairs: tuple[tuple[int, int], ...], min_points: int, share: float
 ) -> list[tuple[int, int]]:
-    """Return (unmatched track, matched track) index pairs where the mask of the second covers the first's visible points.
+    """Return (unmatched, matched) pairs of tracks where the mask of the second covers the first's visible points.
 
     Such a pair, seen again and again, is one thing that was registered twice.
     """

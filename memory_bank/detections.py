@@ -1,16 +1,16 @@
 """From masks and depth to measured things: world points, box, completeness, colours.
 
-Masks are handled in the crop around them; what concerns the whole image (edges of depth, rays) is computed once a frame.
+Masks are handled in the crop around them; what concerns the whole image (edges of depth) is computed once a frame.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 
-from embodied.arrays import Bool, DepthMetres, Float, Image, Int, Mask, Points, Transform
+from embodied.arrays import Bool, DepthMetres, Float, Image, Int, Mask, Points, Transform, Vector3
 from embodied.config import Config
 from embodied.geometry import pixel_rays
 from embodied.messages import Intrinsics
@@ -49,8 +49,8 @@ class Measured:
     score: float
     points: Points
     """float32, world frame, thinned and cleaned."""
-    low_m: Float[np.ndarray, "3"]
-    high_m: Float[np.ndarray, "3"]
+    low_m: Vector3
+    high_m: Vector3
     """Corners of the box around the points."""
     distance_m: float
     """Median depth."""
@@ -63,7 +63,7 @@ class Measured:
     colour_shares: Float[np.ndarray, " n_colours"]
 
     @property
-    def center_m(self) -> Float[np.ndarray, "3"]:
+    def center_m(self) -> Vector3:
         """Middle of the box."""
         return 0.5 * (self.low_m + self.high_m)
 
@@ -179,7 +179,7 @@ def _measure(
 
 
 def main_body(z: Float[np.ndarray, " n"], gap_m: float, gap_relative: float) -> Bool[np.ndarray, " n"]:
-    """Tell which depths belong to the largest group without gaps: what shows through a thing's mask lies far behind it."""
+    """Tell which depths belong to the largest group without gaps: what shows through a mask lies far behind it."""
     order = np.argsort(z)
     ordered = z[order]
     group = np.zeros(len(z), dtype=np.int64)

@@ -5,7 +5,7 @@ Strategies that choose them are named, so that they can be compared on one strea
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -53,7 +53,7 @@ class Keyframe(msgspec.Struct, kw_only=True):
     """Of the full image."""
     thumbnail_jpeg: bytes
     depth_mm: bytes
-    """uint16, little endian, every ``DEPTH_STRIDE_PX``-th pixel of the depth image: shows later what stood there then."""
+    """uint16, little endian, every ``DEPTH_STRIDE_PX``-th pixel of the depth image: tells later what stood there."""
     depth_shape: tuple[int, int]
     track_ids: tuple[str, ...]
     """Tracks detected in it, sorted. An id may since have been merged: resolve it by ``SceneGraph.resolve``."""
@@ -83,10 +83,10 @@ class FrameFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Confirmed since the last keyframe."""
 
 
-Strategy = Callable[[KeyframeConfig, FrameFacts, Optional[FrameFacts]], bool]
+Strategy = Callable[[KeyframeConfig, FrameFacts, FrameFacts | None], bool]
 
 
-def by_pose(config: KeyframeConfig, now: FrameFacts, last: Optional[FrameFacts]) -> bool:
+def by_pose(config: KeyframeConfig, now: FrameFacts, last: FrameFacts | None) -> bool:
     """Keep a frame when the camera has moved or turned, when something new is in it, or after some time."""
     if last is None or last.session != now.session:
         return True

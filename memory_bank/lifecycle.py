@@ -7,7 +7,6 @@ expected visible and the depth image shows what is behind it.
 from __future__ import annotations
 
 import math
-from typing import Optional
 
 import msgspec
 import numpy as np
@@ -184,11 +183,11 @@ def _begin(
     valid_from_ns: int,
     known_from_ns: int,
     session: str,
-    departed_ns: Optional[int] = None,
+    departed_ns: int | None = None,
 ) -> None:
     """Close the open interval and begin another.
 
-    What held before was true as far as it was seen: until ``departed_ns``, or the last sighting of an object now missed.
+    What held before is known to have been true until ``departed_ns``, or the last sighting of an object now missed.
     """
     if track.intervals:
         last = track.intervals[-1]

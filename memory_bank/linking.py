@@ -7,7 +7,7 @@ only pairs without any rival are linked, because a rival may still turn up.
 from __future__ import annotations
 
 import math
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -123,7 +123,7 @@ def _move_score(old: Track, new: Track, config: LinkingConfig) -> float:
 
 def last_seen_empty(
     track: Track, keyframes: Sequence[Keyframe], margins: VisibilityConfig, config: LinkingConfig
-) -> Optional[int]:
+) -> int | None:
     """Return the stamp of the last of some earlier keyframes that shows the track's place without it.
 
     None if fewer than ``n_views`` of them looked there well enough: then nobody knows what stood there.
@@ -172,6 +172,6 @@ def _shows_empty(
     n_valid, n_through = np.count_nonzero(valid), np.count_nonzero(through)
     if n_through >= 0.6 * n_valid:
         return True
-    # The lower part of a thing touches what it stands on. Where the rest is seen through, and nothing hides it, it is not.
+    # The lower part of a thing touches what it stands on; that the rest is seen through must do.
     flat = min(track.box.size_m) < config.thin_m
-    return (flat or n_through >= 0.35 * n_valid) and bool(np.count_nonzero(hidden) <= 0.2 * n_valid)
+    return bool((flat or n_through >= 0.35 * n_valid) and np.count_nonzero(hidden) <= 0.2 * n_valid)

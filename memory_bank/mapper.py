@@ -1,13 +1,13 @@
 """The mapper: one observation in; the scene graph, the occupancy map and the keyframes brought up to date.
 
-A frame without detections for a reason of the detector's is unhealthy: the map of free space goes on, tracks stay as they are.
+A frame that the detector cannot work on is unhealthy: the map of free space goes on, tracks stay as they are.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Callable, Iterable, Optional
 
 import numpy as np
 import simplejpeg
@@ -92,7 +92,7 @@ class Mapper:
         self._rays = RayCache()
         self._keyframes: list[Keyframe] = []
         self._session_start_ns = 0
-        self._last_pose: Optional[tuple[int, Transform]] = None
+        self._last_pose: tuple[int, Transform] | None = None
         self._last_seq = -1
         self._n_new_tracks = 0
         self._links_due = False
@@ -113,7 +113,7 @@ class Mapper:
         self._last_pose, self._last_seq, self._n_new_tracks = None, -1, 0
         self.occupancy.start_session(start.session)
 
-    def end_session(self, end: Optional[SessionEnd] = None) -> FrameReport:
+    def end_session(self, end: SessionEnd | None = None) -> FrameReport:
         """Link, merge and clean up; also for a session that was cut off (None)."""
         if not self.session:
             raise ValueError("end: expected an open session, got none")
@@ -121,7 +121,8 @@ class Mapper:
         for track in [t for t in self.graph if not t.confirmed]:
             self.graph.remove(track.id)
             result.removed_ids.add(track.id)
-        stamp_ns = end.stamp_ns if end is not None else self._last_pose[0] if self._last_pose else self._session_start_ns
+        last_ns = self._last_pose[0] if self._last_pose else self._session_start_ns
+        stamp_ns = end.stamp_ns if end is not None else last_ns
         self._tracker.merge_twins(result)
         self._judge_missed(stamp_ns, result)
         self._judge_newcomers([t for t in self.graph if t.first_session == self.session], result)
@@ -132,7 +133,7 @@ class Mapper:
         return report
 
     def restore(
-        self, tracks: Iterable[Track], keyframes: Iterable[Keyframe], occupancy: Optional[bytes], n_tracks: int
+        self, tracks: Iterable[Track], keyframes: Iterable[Keyframe], occupancy: bytes | None, n_tracks: int
     ) -> None:
         """Go on where another process stopped.
 
@@ -200,7 +201,7 @@ class Mapper:
         rays: Float[np.ndarray, "height width 3"],
         steady: bool,
         result: ViewResult,
-        stages: "_Stages",
+        stages: _Stages,
     ) -> list[tuple[Track, Measured]]:
         """Detect, measure and track; return what was observed in this view."""
         detections = self._perception.detect(view)

@@ -134,7 +134,7 @@ class OccupancyMap:
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes, config: OccupancyConfig = OccupancyConfig()) -> "OccupancyMap":
+    def from_bytes(cls, data: bytes, config: OccupancyConfig = OccupancyConfig()) -> OccupancyMap:
         """Read what ``to_bytes`` wrote.
 
         Raises:
@@ -160,7 +160,7 @@ class OccupancyMap:
         offsets: Float[np.ndarray, "n 3"],
         height_m: Float[np.ndarray, " n"],
         range_m: Float[np.ndarray, " n"],
-        camera_xy: Float[np.ndarray, "2"],
+        camera_xy: Float[np.ndarray, " 2"],
         window: tuple[int, int, int],
     ) -> tuple[Bool[np.ndarray, "side side"], Bool[np.ndarray, "side side"]]:
         """Return the window's cells with obstacles in them, and those that any pixel fell into."""
@@ -182,7 +182,7 @@ class OccupancyMap:
         offsets: Float[np.ndarray, "n 3"],
         height_m: Float[np.ndarray, " n"],
         range_m: Float[np.ndarray, " n"],
-        camera_xy: Float[np.ndarray, "2"],
+        camera_xy: Float[np.ndarray, " 2"],
         window: tuple[int, int, int],
     ) -> tuple[Bool[np.ndarray, "side side"], Bool[np.ndarray, "side side"]]:
         """Return the window's cells that a ray of the virtual scan passed, and those it passed over visible floor."""
@@ -216,7 +216,7 @@ class OccupancyMap:
         return free.reshape(side, side), over_floor.reshape(side, side)
 
     def _footprint(
-        self, free: Bool[np.ndarray, "side side"], robot_xy: Float[np.ndarray, "2"], window: tuple[int, int, int]
+        self, free: Bool[np.ndarray, "side side"], robot_xy: Float[np.ndarray, " 2"], window: tuple[int, int, int]
     ) -> None:
         """Mark what the robot stands on as free."""
         step, radius = self.config.resolution_m, self.config.robot_radius_m
@@ -231,7 +231,7 @@ class OccupancyMap:
         hit: Bool[np.ndarray, "side side"],
         free: Bool[np.ndarray, "side side"],
         looked: Bool[np.ndarray, "side side"],
-        camera_xy: Float[np.ndarray, "2"],
+        camera_xy: Float[np.ndarray, " 2"],
     ) -> None:
         """Add one image's evidence to the grid."""
         row, column, side = window
@@ -253,8 +253,8 @@ class OccupancyMap:
         step = self.config.resolution_m
         return int(np.floor(y_m / step)) - self._origin[0], int(np.floor(x_m / step)) - self._origin[1]
 
-    def _window(self, camera_xy: Float[np.ndarray, "2"]) -> tuple[int, int, int]:
-        """Return first row, first column (world cells) and side of the square around the camera; grow the grid to it."""
+    def _window(self, camera_xy: Float[np.ndarray, " 2"]) -> tuple[int, int, int]:
+        """Return first row, first column (world cells) and side of a square around the camera; grow the grid to it."""
         step = self.config.resolution_m
         reach = int(np.ceil(self.config.range_m / step)) + 2
         row, column = int(np.floor(camera_xy[1] / step)) - reach, int(np.floor(camera_xy[0] / step)) - reach
@@ -263,14 +263,14 @@ class OccupancyMap:
         return row, column, side
 
     def _window_cells(
-        self, x_m: Float[np.ndarray, "..."], y_m: Float[np.ndarray, "..."], window: tuple[int, int, int]
-    ) -> Int[np.ndarray, "..."]:
+        self, x_m: Float[np.ndarray, " ..."], y_m: Float[np.ndarray, " ..."], window: tuple[int, int, int]
+    ) -> Int[np.ndarray, " ..."]:
         """Return flat indices into the window."""
         row, column, side = window
         inverse = 1.0 / self.config.resolution_m
         rows = np.clip(np.floor(y_m * inverse).astype(np.int64) - row, 0, side - 1)
         columns = np.clip(np.floor(x_m * inverse).astype(np.int64) - column, 0, side - 1)
-        cells: Int[np.ndarray, "..."] = rows * side + columns
+        cells: Int[np.ndarray, " ..."] = rows * side + columns
         return cells
 
     def _grow(self, row: int, column: int, row_end: int, column_end: int) -> None:

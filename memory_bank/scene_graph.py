@@ -1,16 +1,16 @@
 """The object layer of the scene graph: tracks by id, where they are, what became of them, what changed.
 
-Rooms and relations are derived from it (``rooms``, ``relations``); the layers are those of Hydra (Hughes et al., 2022) and
+Rooms and relations are derived from it (``rooms``, ``relations``); layers as in Hydra (Hughes et al., 2022) and
 the changes over time those of Khronos (Schmid et al., 2024).
 """
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Iterator, Optional
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from embodied.arrays import Float, Int, Points
+from embodied.arrays import Int, Points, Vector3
 from embodied.messages import Box, Change, Interval, Point
 from memory_bank.track import Track
 
@@ -43,7 +43,7 @@ class SceneGraph:
         """One more than the highest number an id ever had."""
         return self._next_number
 
-    def get(self, track_id: str) -> Optional[Track]:
+    def get(self, track_id: str) -> Track | None:
         """Return the track, following merges; None if there never was one, or it was dropped."""
         return self._tracks.get(self.resolve(track_id))
 
@@ -142,11 +142,11 @@ class SceneGraph:
     def within(self, center_m: Point, radius_m: float) -> list[Track]:
         """Return tracks (gone ones too) whose box comes within ``radius_m`` of a point, in the order of ids."""
         _, low, high = self.bounds()
-        point: Float[np.ndarray, "3"] = np.array(center_m)
+        point: Vector3 = np.array(center_m)
         gaps = np.maximum(np.maximum(low - point, point - high), 0.0)
         return self.tracks_at(np.flatnonzero((gaps * gaps).sum(axis=1) <= radius_m * radius_m))
 
-    def changes(self, since_ns: Optional[int] = None, room_of: Optional[RoomOf] = None) -> list[Change]:
+    def changes(self, since_ns: int | None = None, room_of: RoomOf | None = None) -> list[Change]:
         """Return what moved, vanished or appeared, noticed at or after ``since_ns``, oldest first."""
         found = [change for track in self.confirmed(include_gone=True) for change in track_changes(track, room_of)]
         recent = [change for change in found if since_ns is None or change.noticed_ns >= since_ns]
@@ -159,8 +159,9 @@ class SceneGraph:
         assert sorted(self._ids) == sorted(self._tracks), "index and tracks differ"
         for track_id, row in self._row.items():
             assert self._ids[row] == track_id, f"row of {track_id}"
-            center, half = np.array(self._tracks[track_id].box.center_m), 0.5 * np.array(self._tracks[track_id].box.size_m)
-            assert np.allclose(self._low[row], center - half, atol=1e-4), f"index of {track_id} is stale"
+            box = self._tracks[track_id].box
+            low = np.array(box.center_m) - 0.5 * np.array(box.size_m)
+            assert np.allclose(self._low[row], low, atol=1e-4), f"index of {track_id} is stale"
         for lost, kept in self._merged.items():
             assert lost not in self._tracks, f"{lost} lives although merged"
             assert int(kept[1:]) < self._next_number, f"{kept} was never given"
@@ -175,15 +176,17 @@ def check_intervals(track: Track) -> None:
     """Assert that a confirmed track has a history without overlaps, whose last interval is open."""
     assert bool(track.intervals) == track.confirmed, f"{track.id}: history of an unconfirmed track"
     for earlier, later in zip(track.intervals, track.intervals[1:]):
-        assert earlier.valid_to_ns is not None and earlier.known_to_ns is not None, f"{track.id}: open past"
+        assert earlier.valid_to_ns is not None, f"{track.id}: open past"
+        assert earlier.known_to_ns is not None, f"{track.id}: open knowledge of the past"
         assert earlier.valid_from_ns <= earlier.valid_to_ns <= later.valid_from_ns, f"{track.id}: overlap"
     if track.intervals:
         last = track.intervals[-1]
-        assert last.valid_to_ns is None and last.known_to_ns is None, f"{track.id}: closed present"
+        assert last.valid_to_ns is None, f"{track.id}: closed present"
+        assert last.known_to_ns is None, f"{track.id}: closed knowledge of the present"
         assert all(interval.object_id == track.id for interval in track.intervals), f"{track.id}: foreign history"
 
 
-def track_changes(track: Track, room_of: Optional[RoomOf] = None) -> list[Change]:
+def track_changes(track: Track, room_of: RoomOf | None = None) -> list[Change]:
     """Return the changes that a track's history tells."""
     name = room_of or (lambda _: "")
     changes: list[Change] = []
@@ -228,7 +231,7 @@ def _was_real(absence: Interval, following: Interval | None) -> bool:
     return following.cause == "seen_again" and following.session != absence.session
 
 
-def box_between(low: Float[np.ndarray, "3"], high: Float[np.ndarray, "3"]) -> Box:
+def box_between(low: Vector3, high: Vector3) -> Box:
     """Return the axis-aligned box between two corners."""
     center, size = (0.5 * (low + high)).astype(float), np.maximum(high - low, 1e-3).astype(float)
     return Box(center_m=tuple(np.round(center, 4).tolist()), size_m=tuple(np.round(size, 4).tolist()))

@@ -7,7 +7,6 @@ at images: geometry comes in as points, evidence as counts. How a track changes 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Optional
 
 import msgspec
 
@@ -70,9 +69,9 @@ class Track:
     """Tracks that turned out to be this one."""
     missed_from: list[Point] = field(default_factory=list)
     """Camera positions of the frames counted in ``n_missed``, the distinct ones."""
-    seen_empty_ns: Optional[int] = None
+    seen_empty_ns: int | None = None
     """First instant of the present run of evidence of absence."""
-    place_was_empty_ns: Optional[int] = None
+    place_was_empty_ns: int | None = None
     """Last instant, in an earlier session, at which its first place was seen without it; None if nobody had looked."""
 
     @property
@@ -123,7 +122,7 @@ class Track:
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Track":
+    def from_bytes(cls, data: bytes) -> Track:
         """Read what ``to_bytes`` wrote.
 
         Raises:
@@ -164,10 +163,8 @@ class _StoredTrack(msgspec.Struct, kw_only=True):
     seen_with: list[str]
     merged_ids: list[str]
     missed_from: list[Point]
-    seen_empty_ns: Optional[int]
-    place_was_empty_ns: Optional[int]
+    seen_empty_ns: int | None
+    place_was_empty_ns: int | None
 
 
-_PLAIN_FIELDS = tuple(
-    name for name in _StoredTrack.__struct_fields__ if name not in ("format", "voxels", "seen_with")
-)
+_PLAIN_FIELDS = tuple(name for name in _StoredTrack.__struct_fields__ if name not in ("format", "voxels", "seen_with"))

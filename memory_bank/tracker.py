@@ -49,16 +49,26 @@ class TrackerConfig(Config):
     """Tracks this near each other remember that they were seen as two."""
     absent_share: float = 0.7
     """Share of the visible points that must be seen through to speak of absence."""
+    absent_share_near: float = 0.5
+    """The same from near, where depth and pose are exact …"""
+    absent_near_m: float = 2.0
+    """… which is nearer than this."""
     absent_points: int = 5
     """Fewest points that must be visible."""
     absent_px: float = 6.0
-    """The thing must be expected this large."""
+    """The thing must be expected this large …"""
+    absent_breadth_px: float = 4.0
+    """… and this broad, across its longer direction …"""
+    absent_breadth: float = 0.25
+    """… and no narrower than this share of its length."""
     flat_m: float = 0.07
     """Things this thin cannot be seen through; the mask of what they lay on, at their place, speaks of absence too."""
     uncovered_share: float = 0.8
     """Share of the visible points that must fall into masks of things seen beside it …"""
     uncovered_through: float = 0.2
     """… while, of a thing that is not flat, at least this share is seen through."""
+    may_be_m: float = 0.1
+    """A detection of the same label this near its box forbids to speak of absence."""
     merge_after: int = 3
     """Frames in which one thing's mask covers two tracks before they are one; twice as many if their labels differ."""
     merge_overlap: float = 0.6
@@ -201,9 +211,7 @@ class Tracker:
             weight = share / (1.0 + (float(sighting.distance_m[t]) / blur_m) ** 2)
             tracks[t].voxels.carve(keys[t][through], weight)
 
-    def _observe(
-        self, view: ViewInput, tracks: list[Track], assignment: Assignment, result: ViewResult
-    ) -> None:
+    def _observe(self, view: ViewInput, tracks: list[Track], assignment: Assignment, result: ViewResult) -> None:
         """Give the matched tracks their detections."""
         for d, t in assignment.pairs:
             track, thing = tracks[t], view.frame.things[d]
@@ -249,8 +257,11 @@ class Tracker:
         """Count evidence of absence against tracks that were expected and not seen."""
         matched = {t for _, t in assignment.pairs}
         owners = {d: tracks[t] for d, t in assignment.pairs}
+        loose = [view.frame.things[d] for d in (*assignment.doubtful, *assignment.new)]
         for t, track in enumerate(tracks):
             if t in matched or track.state == "gone" or not self._is_absent(view, t, track, sighting, owners):
+                continue
+            if self._may_be(track, loose):
                 continue
             result.dirty_ids.add(track.id)
             if miss(track, view.stamp_ns, view.session, view.camera_m, self.config.lifecycle):
@@ -259,9 +270,18 @@ class Tracker:
                 self._graph.remove(track.id)
                 result.removed_ids.add(track.id)
 
-    def _is_absent(
-        self, view: ViewInput, t: int, track: Track, sighting: Sighting, owners: dict[int, Track]
-    ) -> bool:
+    def _may_be(self, track: Track, loose: list[Measured]) -> bool:
+        """Tell whether a detection without a track may after all be this one: half hidden, or off by an error of pose."""
+        half = 0.5 * np.array(track.box.size_m) + self.config.may_be_m
+        for thing in loose:
+            if label_factor(thing.label, track.label_shares, self.config.association) < 0.7:
+                continue
+            reach = half + 0.5 * (thing.high_m - thing.low_m)
+            if bool((np.abs(thing.center_m - np.array(track.box.center_m)) <= reach).all()):
+                return True
+        return False
+
+    def _is_absent(self, view: ViewInput, t: int, track: Track, sighting: Sighting, owners: dict[int, Track]) -> bool:
         """Tell whether the view shows that a track's place is empty."""
         n_seen = int(sighting.n_seen[t])
         expected_px = track.longest_m * view.intrinsics.fx_px / max(float(sighting.distance_m[t]), 0.1)
@@ -270,8 +290,11 @@ class Tracker:
             return False
         if expected_px < self.config.absent_px:
             return False
+        if sighting.breadth_px(t) < max(self.config.absent_breadth_px, self.config.absent_breadth * expected_px):
+            return False
         n_through = int(sighting.n_through[t])
-        if n_through >= self.config.absent_share * n_seen:
+        near = float(sighting.distance_m[t]) < self.config.absent_near_m
+        if n_through >= (self.config.absent_share_near if near else self.config.absent_share) * n_seen:
             return True
         # What lies flat is hardly seen through, but what it lay on now shows in its place.
         flat = min(track.box.size_m) < self.config.flat_m

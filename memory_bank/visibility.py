@@ -6,12 +6,12 @@ is (ray tests against depth as in Khronos, Schmid et al., 2024, and DynaMem, Liu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 
-from embodied.arrays import Bool, DepthMetres, Float, Int, Points, Transform
+from embodied.arrays import Bool, DepthMetres, Float, Int, Points, Points2, Transform
 from embodied.config import Config
 from embodied.geometry import invert
 from embodied.messages import Intrinsics
@@ -24,9 +24,9 @@ class VisibilityConfig(Config):
     """Points of a track that are projected in a frame."""
     border_px: int = 3
     """Points nearer to the image's edge are left alone: the pose is not that exact."""
-    margin_m: float = 0.05
+    margin_m: float = 0.03
     """Depth must lie so far behind a point to see through it …"""
-    margin_relative: float = 0.015
+    margin_relative: float = 0.012
     """… plus this share of the distance …"""
     margin_quadratic: float = 0.006
     """… plus this times the distance squared in metres: noise of stereo and structured light."""
@@ -51,12 +51,27 @@ class Sighting:
     point_track: Int[np.ndarray, " n_points"]
     point_through: Bool[np.ndarray, " n_points"]
     """For each sampled point in the order handed in: its track, and whether it was seen through."""
+    point_px: Points2
+    """Where it falls in the image."""
+    point_exposed: Bool[np.ndarray, " n_points"]
+    """Whether it lies on the measured surface or before it."""
 
     @property
     def n_seen(self) -> Int[np.ndarray, " n_tracks"]:
         """Points that say something: neither out of view nor behind something, be it the thing's own front."""
         seen: Int[np.ndarray, " n_tracks"] = self.n_through + self.n_surface.sum(axis=1)
         return seen
+
+    def breadth_px(self, track: int) -> float:
+        """Return how broad the visible points of a track are in the image, across their longer direction.
+
+        What is seen nearly edge on is narrower than the error of the pose, and then seems to be seen through.
+        """
+        points = self.point_px[(self.point_track == track) & self.point_exposed]
+        if len(points) < 3:
+            return 0.0
+        least = float(np.linalg.eigvalsh(np.cov(points.T))[0])
+        return float(np.sqrt(12.0 * max(least, 0.0)))
 
 
 def near_frustum(
@@ -133,4 +148,6 @@ def look_at(
         distance_m=np.where(n_in_view > 0, total_z / np.maximum(n_in_view, 1), np.inf),
         point_track=track,
         point_through=through,
+        point_px=np.stack([u, v], axis=1),
+        point_exposed=exposed,
     )

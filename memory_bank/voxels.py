@@ -1,7 +1,7 @@
 """Sparse voxel evidence of one object: where its surface was hit, and where it was seen through.
 
 Hits and see-throughs are counted by frame, not by point, so that the ratio of both tells a surface from noise, as in
-occupancy mapping (Hornung et al., OctoMap, 2013) and in the removal of voxels seen through by DynaMem (Liu et al., 2024).
+occupancy mapping (OctoMap, Hornung et al., 2013) and in the carving of voxels by DynaMem (Liu et al., 2024).
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import msgspec
 import numpy as np
 from scipy.spatial import cKDTree
 
-from embodied.arrays import Float, Int, Points
+from embodied.arrays import Float, Int, Points, Vector3
 
 FINEST_M = 0.02
-LARGEST_CELLS = 28
+LARGEST_CELLS = 40
 """A cloud that spans more cells than this is coarsened, which bounds its memory and its cost."""
 LEAST_HITS = (0.2, 0.12, 0.06, 0.03)
-"""By level: share of a typical voxel's hits that a solid one needs. Fine voxels are as small as the noise, so stray hits
-are many; coarse ones belong to large things, whose far parts are seldom hit."""
+"""By level: share of a typical voxel's hits that a solid one needs. Fine voxels are as small as the noise, so
+stray hits are many; coarse ones belong to large things, whose far parts are seldom hit."""
 _OFFSET = 1 << 20
 _MASK = (1 << 21) - 1
 
@@ -75,7 +75,7 @@ class VoxelCloud:
         self._add(new, np.full(len(new), weight, dtype=np.float32), np.zeros(len(new), dtype=np.float32))
         self._coarsen()
 
-    def absorb(self, other: "VoxelCloud") -> None:
+    def absorb(self, other: VoxelCloud) -> None:
         """Add another cloud's evidence to this one."""
         while self.level < other.level:
             self._halve()
@@ -147,7 +147,7 @@ class VoxelCloud:
         )
 
     @classmethod
-    def from_state(cls, state: VoxelState) -> "VoxelCloud":
+    def from_state(cls, state: VoxelState) -> VoxelCloud:
         """Read what ``state`` gave.
 
         Raises:
@@ -208,7 +208,7 @@ class VoxelCloud:
             self._solid, self._solid_keys = np.zeros((0, 3), dtype=np.float32), self.keys
             return
         typical = float(np.partition(self.hits, -max(1, len(self.hits) // 4))[-max(1, len(self.hits) // 4)])
-        solid = (self.hits >= LEAST_HITS[min(self.level, len(LEAST_HITS) - 1)] * typical)
+        solid = self.hits >= LEAST_HITS[min(self.level, len(LEAST_HITS) - 1)] * typical
         solid &= self.hits > 0.35 * self.through
         if not solid.any():
             solid = self.hits >= typical
@@ -216,11 +216,10 @@ class VoxelCloud:
         self._solid = ((unpack(self._solid_keys) + 0.5) * self.size_m).astype(np.float32)
 
 
-def robust_box(cloud: VoxelCloud) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
+def robust_box(cloud: VoxelCloud) -> tuple[Vector3, Vector3]:
     """Return the lower and upper corner of the axis-aligned box around the solid voxels."""
     points = cloud.solid_points()
     if len(points) == 0:
         raise ValueError("cloud: expected at least one voxel, got none")
-    # The surface lies anywhere in its voxel: on average the outermost ones reach half a voxel too far.
-    margin = 0.25 * cloud.size_m
-    return points.min(axis=0) - margin, points.max(axis=0) + margin
+    # The surface lies anywhere in its voxel: on average, and with a little noise, the centre of the outermost ones.
+    return points.min(axis=0), points.max(axis=0)

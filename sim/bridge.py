@@ -12,7 +12,7 @@ import re
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Callable, Optional, Sequence, Tuple, Type
+from typing import Callable, Optional, Sequence, Set, Tuple, Type
 
 from embodied.config import Config
 from embodied.errors import EmbodiedError, PeerLost, ProcessError
@@ -101,6 +101,8 @@ class Bridge:
         self._truth: Optional[TruthRecorder] = None
         self._changes: Tuple[TrueChange, ...] = ()
         self._n_sessions = 0
+        self._past: Set[str] = set()
+        self._latest_ns = 0
         self._times = StageTimes()
         self._active_s = 0.0
         self._started_s = 0.0
@@ -207,6 +209,10 @@ class Bridge:
             raise ValueError(f"session: expected none to be running, got {self._session.session!r}")
         if not _SESSION_NAME.fullmatch(request.session):
             raise ValueError(f"session: expected {_SESSION_NAME.pattern}, got {request.session!r:.80}")
+        if request.session in self._past:
+            raise ValueError(f"session: expected a new name, got {request.session!r} again")
+        if request.stamp_ns < self._latest_ns:
+            raise ValueError(f"stamp_ns: expected {self._latest_ns} or later, got {request.stamp_ns}")
         self._pipe.wait_for_consumers(self._config.peer_timeout_s)
         self._latest.wait_for_subscribers(self._config.n_subscribers, self._config.peer_timeout_s)
         self._simulator.load(self._scene)
@@ -218,6 +224,7 @@ class Bridge:
             self._config.session,
         )
         self._n_sessions += 1
+        self._past.add(request.session)
         self._truth = TruthRecorder(self._scene, self._simulator.intrinsics, self._simulator.T_base_camera)
         self._started_s = time.monotonic()
         self._send(self._session.opening())
@@ -230,6 +237,7 @@ class Bridge:
             raise ValueError("session: expected one to be running, got none")
         session.halt("the session ended")
         ending = session.closing()
+        self._latest_ns = ending.stamp_ns
         self._send(ending)
         self._pipe.flush(self._config.flush_timeout_s, durable=True)
         if self._config.truth_directory is not None:

@@ -1,14 +1,13 @@
-"""Where a robot's body fits: obstacles of a scene on a fine grid, the room around them, ways between places."""
+"""Where a robot's body fits: obstacles of a scene on a fine grid, and the room around them."""
 
 from __future__ import annotations
 
 from typing import NamedTuple, Tuple
 
 import numpy as np
-from scipy import ndimage, sparse
-from scipy.sparse import csgraph
+from scipy import ndimage
 
-from embodied.arrays import Bool, Float, Points2
+from embodied.arrays import Bool, Float
 from sim.scene import Scene
 from sim.world_mesh import MeshBuilder, WorldMesh
 
@@ -17,10 +16,6 @@ BODY_Z_M = (0.03, 1.30)
 """Heights between which the robot's body touches things."""
 ROBOT_RADIUS_M = 0.20
 _MARGIN_M = 1.0
-_SAMPLE_M = CELL_M / 2
-_MAX_SAMPLES = 1 << 22
-_STEPS = ((0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (1, -2), (2, -1))
-"""Rows and columns of a step on a way; their opposites go without saying."""
 
 
 class Grid(NamedTuple):
@@ -45,64 +40,68 @@ class Grid(NamedTuple):
 
 
 def obstacle_grid(mesh: WorldMesh, z_m: Tuple[float, float] = BODY_Z_M, cell_m: float = CELL_M) -> Grid:
-    """Mark the cells over or under which there is a surface between two heights."""
-    points = _sampled(_clipped_to_slab(mesh.corners.astype(np.float64), *z_m))
+    """Mark every cell over or under which there is a surface between two heights."""
     low = mesh.corners.reshape(-1, 3).min(axis=0)[:2] - _MARGIN_M
     high = mesh.corners.reshape(-1, 3).max(axis=0)[:2] + _MARGIN_M
-    shape = tuple(int(n) for n in np.ceil((high - low) / cell_m)[::-1])
-    cells = np.zeros(shape, dtype=bool)
-    column, row = np.floor((points - low) / cell_m).astype(np.int64).T
-    cells[row, column] = True
+    n_columns, n_rows = (int(n) for n in np.ceil((high - low) / cell_m))
+    triangles = _within_slab(mesh.corners.astype(np.float64), *z_m)[..., :2]
+    row, first, last = _spans((triangles - low) / cell_m)
+    # Each span adds one at its first cell and takes it away behind its last: sums along a row count what covers a cell.
+    starts = np.bincount(row * (n_columns + 1) + first, minlength=n_rows * (n_columns + 1))
+    ends = np.bincount(row * (n_columns + 1) + last + 1, minlength=n_rows * (n_columns + 1))
+    cells = np.cumsum((starts - ends).reshape(n_rows, n_columns + 1), axis=1)[:, :-1] > 0
     return Grid(cells, (float(low[0]), float(low[1])), cell_m)
 
 
-def _clipped_to_slab(triangles: Float[np.ndarray, "n 3 3"], low_m: float, high_m: float) -> Float[np.ndarray, "m 3 2"]:
-    """Return the parts of triangles between two heights, as triangles seen from above."""
+def _within_slab(triangles: Float[np.ndarray, "n 3 3"], low_m: float, high_m: float) -> Float[np.ndarray, "m 3 3"]:
+    """Return the parts of triangles between two heights, as triangles."""
     z = triangles[..., 2]
     touching = triangles[(z.min(axis=1) <= high_m) & (z.max(axis=1) >= low_m)]
-    inside = (touching[..., 2] >= low_m).all(axis=1) & (touching[..., 2] <= high_m).all(axis=1)
-    pieces = [touching[inside][..., :2]]
-    for triangle in touching[~inside]:
-        polygon = _cut(_cut(triangle, low_m, 1.0), high_m, -1.0)
-        if len(polygon) >= 3:
-            fan = [np.stack([polygon[0], polygon[k], polygon[k + 1]]) for k in range(1, len(polygon) - 1)]
-            pieces.append(np.stack(fan)[..., :2])
+    return _above(_above(touching, low_m, 1.0), high_m, -1.0)
+
+
+def _above(triangles: Float[np.ndarray, "n 3 3"], z_m: float, side: float) -> Float[np.ndarray, "m 3 3"]:
+    """Return the parts of triangles above (side 1) or below (side -1) a height, as triangles."""
+    height = side * (triangles[..., 2] - z_m)
+    n_kept = (height >= 0).sum(axis=1)
+    pieces = [triangles[n_kept == 3]]
+    for n, alone in ((1, height.argmax(axis=1)), (2, height.argmin(axis=1))):
+        chosen = np.flatnonzero(n_kept == n)
+        a, b, c = (triangles[chosen, (alone[chosen] + k) % 3] for k in range(3))
+        at_a, at_b, at_c = (height[chosen, (alone[chosen] + k) % 3, None] for k in range(3))
+        on_ab, on_ac = a + (b - a) * (at_a / (at_a - at_b)), a + (c - a) * (at_a / (at_a - at_c))
+        if n == 1:
+            pieces.append(np.stack([a, on_ab, on_ac], axis=1))
+        else:
+            pieces += [np.stack([on_ab, b, c], axis=1), np.stack([on_ab, c, on_ac], axis=1)]
     return np.concatenate(pieces)
 
 
-def _cut(polygon: Float[np.ndarray, "n 3"], z_m: float, side: float) -> Float[np.ndarray, "m 3"]:
-    """Keep the part of a convex polygon above (side 1) or below (side -1) a height (Sutherland and Hodgman 1974)."""
-    kept = []
-    for here, following in zip(polygon, np.roll(polygon, -1, axis=0)):
-        a, b = side * (here[2] - z_m), side * (following[2] - z_m)
-        if a >= 0:
-            kept.append(here)
-        if (a < 0) != (b < 0):
-            kept.append(here + (following - here) * (a / (a - b)))
-    return np.array(kept).reshape(-1, 3)
-
-
-def _sampled(triangles: Float[np.ndarray, "n 3 2"]) -> Points2:
-    """Return points no more than half a cell apart on triangles of the plane, edges and corners included."""
-    edges = np.linalg.norm(triangles - np.roll(triangles, -1, axis=1), axis=2)
-    longest = edges.argmax(axis=1)
-    rows = np.arange(len(triangles))
-    a, b, c = (triangles[rows, (longest + k) % 3] for k in range(3))
-    base = edges[rows, longest]
-    cross = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
-    height = np.abs(cross) / np.maximum(base, 1e-12)
-    n_along = np.ceil(base / _SAMPLE_M).astype(np.int64) + 1
-    n_up = np.ceil(height / _SAMPLE_M).astype(np.int64) + 1
-    found = []
-    counts = n_along * n_up
-    for part in np.array_split(rows, max(1, int(counts.sum() // _MAX_SAMPLES))):
-        triangle = np.repeat(part, counts[part])
-        within = np.arange(len(triangle)) - np.repeat(np.cumsum(counts[part]) - counts[part], counts[part])
-        up = (within // n_along[triangle]) / np.maximum(n_up[triangle] - 1, 1)
-        along = (within % n_along[triangle]) / np.maximum(n_along[triangle] - 1, 1)
-        on_base = a[triangle] + along[:, None] * (b - a)[triangle]
-        found.append(on_base + up[:, None] * (c[triangle] - on_base))
-    return np.concatenate(found)
+def _spans(triangles: Float[np.ndarray, "n 3 2"]) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the cells that triangles touch, in units of a cell: row, first and last column of each stretch."""
+    x, y = triangles[..., 0], triangles[..., 1]
+    first_row, last_row = (np.floor(f(axis=1)).astype(np.int64) for f in (y.min, y.max))
+    n_rows = last_row - first_row + 1
+    triangle = np.repeat(np.arange(len(triangles)), n_rows)
+    row = np.arange(len(triangle)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows) + first_row[triangle]
+    left, right = np.full(len(row), np.inf), np.full(len(row), -np.inf)
+    for k in range(3):
+        # The part of an edge inside the row, from its lower to its upper end.
+        ends = np.stack([x[:, k], y[:, k], x[:, (k + 1) % 3], y[:, (k + 1) % 3]])
+        flipped = ends[1] > ends[3]
+        ends[:, flipped] = ends[[2, 3, 0, 1]][:, flipped]
+        x0, y0, x1, y1 = ends
+        slope = np.divide(x1 - x0, y1 - y0, out=np.zeros_like(x0), where=y1 > y0)
+        inside = np.flatnonzero((y0[triangle] <= row + 1) & (y1[triangle] >= row))
+        of, rows = triangle[inside], row[inside]
+        for at in (np.maximum(y0[of], rows), np.minimum(y1[of], rows + 1)):
+            crossing = x0[of] + (at - y0[of]) * slope[of]
+            left[inside] = np.minimum(left[inside], crossing)
+            right[inside] = np.maximum(right[inside], crossing)
+        # A level edge lies in the row with its whole length.
+        left[inside] = np.minimum(left[inside], np.where(y0 == y1, np.minimum(x0, x1), np.inf)[of])
+        right[inside] = np.maximum(right[inside], np.where(y0 == y1, np.maximum(x0, x1), -np.inf)[of])
+    return row, np.floor(left).astype(np.int64), np.floor(right).astype(np.int64)
 
 
 class Clearance:
@@ -158,48 +157,15 @@ def navigable_grid(scene: Scene, radius_m: float = ROBOT_RADIUS_M) -> Grid:
     coarse = clear[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2).all(axis=(1, 3))
     grid = Grid(coarse, obstacles.origin_m, 2 * CELL_M)
     regions, _ = ndimage.label(coarse)
-    start = _nearest_cell(grid, scene.start_pose[:2])
+    start = nearest_cell(grid, scene.start_pose[:2])
     return grid._replace(cells=regions == regions[start])
 
 
-def geodesic_distance(grid: Grid, a_xy: Tuple[float, float], b_xy: Tuple[float, float]) -> float:
-    """Return the length of the shortest way between two points in metres; inf if there is none.
-
-    A point that is not navigable (a thing on a table) counts from the nearest navigable cell, plus the distance to it.
-    Ways run between cell middles in steps of 16 directions, so they come out up to 3 % too long.
-    """
-    start, goal = _nearest_cell(grid, a_xy), _nearest_cell(grid, b_xy)
-    index: np.ndarray = np.full(grid.cells.shape, -1)
-    index[grid.cells] = np.arange(int(grid.cells.sum()))
-    sources, targets, lengths = [], [], []
-    for d_row, d_column in _STEPS:
-        here = index[: index.shape[0] - d_row, max(0, -d_column) : index.shape[1] - max(0, d_column)]
-        there = index[d_row:, max(0, d_column) : index.shape[1] - max(0, -d_column)]
-        both = (here >= 0) & (there >= 0)
-        sources.append(here[both])
-        targets.append(there[both])
-        lengths.append(np.full(int(both.sum()), np.hypot(d_row, d_column) * grid.resolution_m))
-    n = int(grid.cells.sum())
-    graph = sparse.csr_matrix(
-        (np.concatenate(lengths), (np.concatenate(sources), np.concatenate(targets))), shape=(n, n)
-    )
-    between = csgraph.dijkstra(graph, directed=False, indices=int(index[start]))[int(index[goal])]
-    ends = sum(_beyond(grid, cell, xy) for cell, xy in ((start, a_xy), (goal, b_xy)))
-    return float(between + ends)
-
-
-def _nearest_cell(grid: Grid, xy: Tuple[float, float]) -> Tuple[int, int]:
+def nearest_cell(grid: Grid, xy: Tuple[float, float]) -> Tuple[int, int]:
+    """Return row and column of the marked cell nearest to a point."""
     cells = np.argwhere(grid.cells)
     if not len(cells):
         raise ValueError("grid: expected at least one free cell, got none")
     row, column = grid.cell_at(*xy)
     nearest = cells[((cells - [row, column]) ** 2).sum(axis=1).argmin()]
     return int(nearest[0]), int(nearest[1])
-
-
-def _beyond(grid: Grid, cell: Tuple[int, int], xy: Tuple[float, float]) -> float:
-    """Return the distance from a cell to a point outside of it, 0 for a point in it."""
-    if grid.cell_at(*xy) == cell:
-        return 0.0
-    x_m, y_m = grid.center(*cell)
-    return float(np.hypot(xy[0] - x_m, xy[1] - y_m))

@@ -9,11 +9,12 @@ import numpy as np
 
 from embodied.messages import Answer, Point
 from embodied.structure import Structure
-from sim.collision import Grid, geodesic_distance
+from sim.collision import Grid
 from sim.judge import ChangeScore, ObjectScore
 from sim.questions import Question, is_correct
 from sim.scene import Region
 from sim.truth import TruePose, TruthObject
+from sim.ways import geodesic_distance
 
 GOAL_RADIUS_M = 1.0
 
@@ -122,7 +123,7 @@ def ask(memory: Asked, questions: Sequence[Question]) -> Tuple[QuestionResult, .
 def choose_goals(results: Sequence[QuestionResult], n: int = 2) -> Tuple[QuestionResult, ...]:
     """Choose the answers to drive to: what was moved first, then what was not. Wrong answers are driven to as well."""
     places = [r for r in results if r.question.kind == "where" and r.answer.objects]
-    return tuple(reversed(places[-n:]))
+    return tuple(reversed(places))[:n]
 
 
 def judge_drive(
@@ -151,7 +152,10 @@ def judge_drive(
 
 def _geodesic_to(thing: TruthObject, start: Tuple[float, float], grid: Grid, regions: Sequence[Region]) -> float:
     """Return the way to a thing, which ends on its own side of the wall."""
-    x0, y0, x1, y1 = next(r.rectangle_m for r in regions if r.name == thing.room)
+    rooms = [r.rectangle_m for r in regions if r.name == thing.room]
+    if not rooms:
+        return float("inf")
+    x0, y0, x1, y1 = rooms[0]
     cells = np.argwhere(grid.cells)
     centers = np.array(grid.origin_m) + (cells[:, ::-1] + 0.5) * grid.resolution_m
     inside = (centers >= (x0, y0)).all(axis=1) & (centers <= (x1, y1)).all(axis=1)
@@ -172,7 +176,7 @@ def score_questions(results: Sequence[QuestionResult]) -> QuestionScore:
     return QuestionScore(correct=share, asked=len(results), wrong=tuple(wrong))
 
 
-def score_goals(goals: Sequence[GoalResult]) -> GoalScore:
-    """Count the drives that succeeded."""
-    share = sum(g.success for g in goals) / len(goals) if goals else 0.0
+def score_goals(goals: Sequence[GoalResult], n_wanted: int = 0) -> GoalScore:
+    """Count the drives that succeeded; one that was wanted and had no answer to drive to failed."""
+    share = sum(g.success for g in goals) / max(len(goals), n_wanted, 1)
     return GoalScore(success=share, driven=len(goals), goals=tuple(goals))

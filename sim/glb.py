@@ -64,8 +64,11 @@ def _part(path: Path, mesh: trimesh.Trimesh) -> Part:
     vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
     if not len(faces) or not np.isfinite(vertices).all() or not np.isfinite(np.asarray(uv)).all():
         raise SceneError(f"{path}: a mesh that is empty or not finite")
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        raise SceneError(f"{path}: a face with a vertex that does not exist")
     try:
         pixels = np.array(texture.convert("RGB"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
+        # Pillow calls a broken chunk of a PNG a SyntaxError.
         raise SceneError(f"{path}: a texture that cannot be read: {error}") from error
     return Part(vertices.astype(np.float32), faces.astype(np.int32), np.asarray(uv).astype(np.float32), pixels)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import msgspec
 import numpy as np
@@ -34,6 +34,9 @@ _T_HABITAT_WORLD = transform(R_HABITAT_WORLD, np.zeros(3))
 HABITAT_INTENSITY = 14.0
 """Habitat's lamps fade with the square of the distance and nothing else lights a room: what looks like our 1 there."""
 DATASET_FILE = "house.scene_dataset_config.json"
+_VERSION = 1
+_MAX_INSTANCE_ID = 65535
+"""Ids are looked up in tables of their size; habitat-sim's semantic sensor has as many."""
 _STAGE_SUFFIX, _OBJECT_SUFFIX = ".stage_config.json", ".object_config.json"
 _SCENE_SUFFIX, _LIGHT_SUFFIX = ".scene_instance.json", ".lighting_config.json"
 
@@ -157,6 +160,8 @@ def read_dataset(path: Path, scene_name: Optional[str] = None) -> Scene:
     instance = _load(directory / "scenes" / f"{name}{_SCENE_SUFFIX}", _SceneInstance)
     notes = _load(directory / "annotations" / f"{name}.json", _Annotation)
     lighting = _load(directory / "lighting" / f"{name}{_LIGHT_SUFFIX}", _Lighting)
+    if notes.version != _VERSION:
+        raise SceneError(f"scene {name}: expected annotations of version {_VERSION}, got {notes.version}")
     if len(instance.object_instances) != len(notes.instances):
         n, m = len(instance.object_instances), len(notes.instances)
         raise SceneError(f"scene {name}: {n} object instances but {m} annotations")
@@ -239,7 +244,7 @@ def _write_scene(scene: Scene, directory: Path) -> None:
     }
     _write_json(directory / "lighting" / f"{scene.name}{_LIGHT_SUFFIX}", {"lights": lights})
     notes = _Annotation(
-        version=1,
+        version=_VERSION,
         templates={handle: _Thing(category=t.category, colour=t.colour) for handle, t in scene.templates.items()},
         instances=tuple(
             _Place(instance_id=i.instance_id, template=i.template, support=i.support, relation=i.relation)
@@ -330,14 +335,16 @@ def _instance(name: str, pose: _Pose, place: _Place, templates: Dict[str, Templa
 
 
 def _check_supports(name: str, instances: Tuple[Instance, ...]) -> None:
-    ids: List[int] = [instance.instance_id for instance in instances]
-    if len(set(ids)) != len(ids) or any(i < 1 for i in ids):
-        raise SceneError(f"scene {name}: instance ids are not distinct positive numbers")
-    for instance in instances:
-        if instance.support and instance.support not in ids:
-            raise SceneError(
-                f"scene {name}: instance {instance.instance_id} rests on {instance.support}, which is missing"
-            )
+    supports: Dict[int, int] = {instance.instance_id: instance.support for instance in instances}
+    if len(supports) != len(instances) or any(not 1 <= i <= _MAX_INSTANCE_ID for i in supports):
+        raise SceneError(f"scene {name}: instance ids are not distinct numbers from 1 to {_MAX_INSTANCE_ID}")
+    for instance_id, support in supports.items():
+        if support and support not in supports:
+            raise SceneError(f"scene {name}: instance {instance_id} rests on {support}, which is missing")
+        for _ in supports:
+            support = supports.get(support, 0)
+        if support:
+            raise SceneError(f"scene {name}: instance {instance_id} rests on itself, over {support}")
 
 
 def _light(light: _HabitatLight) -> Light:

@@ -6,7 +6,7 @@ sizes, so that a generous threshold for sofas cannot hide a lost mug.
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import msgspec
 import numpy as np
@@ -133,9 +133,3 @@ def score_changes(truth: Sequence[TrueChange], noticed: Sequence[Change]) -> Cha
             if j not in hit_noticed
         ),
     )
-
-
-def mean_of(scores: Sequence[Dict[str, float]]) -> Dict[str, float]:
-    """Return the mean of each figure over several episodes that all have it."""
-    shared = set.intersection(*(set(s) for s in scores)) if scores else set()
-    return {name: float(np.mean([s[name] for s in scores])) for name in sorted(shared)}

@@ -19,6 +19,10 @@ from sim.scene import Light
 from sim.world_mesh import WorldMesh, face_normals
 
 _NO_HIT = -1
+_LIFT_M = 0.004
+"""Light is gathered this far off a surface, or it would shade itself."""
+_LARGE_DIVISIONS = 4
+"""Faces with so many steps along an edge are large beside the unevenness that light shows."""
 _RAYS_A_CALL = 1 << 20
 
 
@@ -89,20 +93,23 @@ class LightField:
 def bake(mesh: WorldMesh, embree: EmbreeScene, lights: Sequence[Light], settings: LightingSettings) -> LightField:
     """Compute the light at the lattice points of every face."""
     divisions, first, points, normals, faces_normal = _lattice(mesh, settings)
-    _, representative, inverse = np.unique(_keys(points, normals), return_index=True, return_inverse=True)
+    keys = _keys(points, normals, np.repeat(divisions, _n_points(divisions)))
+    _, representative, inverse = np.unique(keys, return_index=True, return_inverse=True)
     points, normals, off = points[representative], normals[representative], faces_normal[representative]
-    field = _gather(embree, points + 0.004 * off, normals, lights, settings)
+    front = points + _LIFT_M * off
+    openness = _openness(embree, front, normals, settings)
+    direct = _lamplight(embree, front, normals, lights, settings)
     # A face may be drawn inside out, or seal a hollow: its front then looks into the dark, and its back counts.
-    dark = np.flatnonzero(field[0] < 0.03)
-    if len(dark):
-        back = _gather(embree, points[dark] - 0.004 * off[dark], -normals[dark], lights, settings)
-        brighter = back[0] > field[0][dark]
-        field[0][dark[brighter]] = back[0][brighter]
-        field[1][dark[brighter]] = back[1][brighter]
-    openness, direct = field
+    dark = np.flatnonzero(openness < 0.03)
+    back = points[dark] - _LIFT_M * off[dark]
+    behind = _openness(embree, back, -normals[dark], settings)
+    brighter = np.flatnonzero(behind > openness[dark])
+    turned = dark[brighter]
+    openness[turned] = behind[brighter]
+    direct[turned] = _lamplight(embree, back[brighter], -normals[turned], lights, settings)
     floor = (normals[:, 2] > 0.9) & (points[:, 2] < 0.05) & (direct.max(axis=1) > 0)
     typical = float(np.median(direct[floor].mean(axis=1))) if floor.any() else 0.0
-    lamps = direct * ((1.0 - settings.ambient) / typical if typical > 0 else 0.0)
+    lamps = direct * np.float32((1.0 - settings.ambient) / typical if typical > 0 else 0.0)
     # Light from all around comes a little more from above, and never quite dies in corners.
     ambient = (0.35 + 0.65 * openness) * (0.92 + 0.08 * normals[:, 2])
     rgb = (lamps + settings.ambient * ambient[:, None]) * settings.exposure
@@ -110,11 +117,15 @@ def bake(mesh: WorldMesh, embree: EmbreeScene, lights: Sequence[Light], settings
     return LightField(divisions=divisions, first=first, rgb=np.ascontiguousarray(padded.T, dtype=np.float32))
 
 
+def _n_points(divisions: Int[np.ndarray, " n_faces"]) -> Int[np.ndarray, " n_faces"]:
+    return (divisions + 1) * (divisions + 2) // 2
+
+
 def _lattice(mesh: WorldMesh, settings: LightingSettings) -> Tuple[np.ndarray, np.ndarray, Points, Points, Points]:
     edges = np.linalg.norm(mesh.corners - np.roll(mesh.corners, 1, axis=1), axis=2).max(axis=1)
     wanted = np.ceil(edges / settings.spacing_m).astype(np.int32)
     divisions = np.clip(wanted, 1, settings.max_divisions).astype(np.int32)
-    counts = (divisions + 1) * (divisions + 2) // 2
+    counts = _n_points(divisions)
     first = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
     n_points = int(counts.sum())
     points = np.empty((n_points, 3), dtype=np.float32)
@@ -141,9 +152,17 @@ def _barycentric(n: int) -> Float[np.ndarray, "n_points 3"]:
     return np.stack([1.0 - along_i - along_j, along_i, along_j], axis=1)
 
 
-def _keys(points: Points, normals: Points) -> Int[np.ndarray, " n_points"]:
-    """Pack place (8 mm) and direction into one integer each, so that equal points are lit once."""
-    place = np.round(points / 0.008).astype(np.int64) & 0xFFFF
+def _keys(
+    points: Points, normals: Points, divisions: Int[np.ndarray, " n_points"]
+) -> Int[np.ndarray, " n_points"]:
+    """Pack place (8 mm) and direction into one integer each, so that equal points are lit once.
+
+    Long and narrow faces have more points across than light needs: on large faces 32 mm along them are the same place,
+    but only 2 mm off them, for panes and pictures lie close to their wall.
+    """
+    flat = (np.abs(normals) < 0.3).astype(np.int64)
+    step = np.where((divisions >= _LARGE_DIVISIONS)[:, None], np.array([1, 16])[flat], 4)
+    place = np.round(points / (0.002 * step)).astype(np.int64) * step & 0xFFFF
     direction = (np.round(normals * 12).astype(np.int64) + 15) & 0x1F
     keys = np.zeros(len(points), dtype=np.int64)
     for column in range(3):
@@ -151,10 +170,10 @@ def _keys(points: Points, normals: Points) -> Int[np.ndarray, " n_points"]:
     return keys
 
 
-def _gather(
-    embree: EmbreeScene, points: Points, normals: Points, lights: Sequence[Light], settings: LightingSettings
-) -> Tuple[np.ndarray, np.ndarray]:
-    """Return openness (n,) in [0, 1] and the lamps' light (n, 3) at points."""
+def _openness(
+    embree: EmbreeScene, points: Points, normals: Points, settings: LightingSettings
+) -> Float[np.ndarray, " n_points"]:
+    """Return the share of directions, weighted by their cosine, in which points see nothing near."""
     points = np.ascontiguousarray(points, dtype=np.float32)
     openness = np.zeros(len(points), dtype=np.float32)
     directions = _hemisphere(settings.n_ambient_rays)
@@ -162,44 +181,49 @@ def _gather(
     tangent = np.cross(side, normals)
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
     bitangent = np.cross(normals, tangent)
+    reach = np.full(len(points), settings.ambient_distance_m, dtype=np.float32)
     for x, y, z in directions:
-        rays = np.ascontiguousarray(x * tangent + y * bitangent + z * normals, dtype=np.float32)
-        openness += _free(embree, points, rays, np.full(len(points), settings.ambient_distance_m, dtype=np.float32))
-    openness /= len(directions)
+        openness += _free(embree, points, x * tangent + y * bitangent + z * normals, reach)
+    return openness / len(directions)
+
+
+def _lamplight(
+    embree: EmbreeScene, points: Points, normals: Points, lights: Sequence[Light], settings: LightingSettings
+) -> Float[np.ndarray, "n_points 3"]:
+    """Return what lamps throw on points, with soft shadows."""
+    points = np.ascontiguousarray(points, dtype=np.float32)
     direct = np.zeros((len(points), 3), dtype=np.float32)
+    # The middle ones lie farthest apart sideways: where neither is seen, the lamp is behind a wall.
+    offsets = _sphere(settings.n_shadow_rays) * settings.lamp_radius_m
+    offsets = offsets[np.argsort(np.abs(offsets[:, 2]), kind="stable")]
     for light in lights:
-        _add_lamp(direct, embree, points, normals, light, settings)
-    return openness, direct
-
-
-def _add_lamp(
-    direct: np.ndarray, embree: EmbreeScene, points: Points, normals: Points, light: Light, settings: LightingSettings
-) -> None:
-    """Add one lamp's light to ``direct`` in place."""
-    to_lamp = np.asarray(light.position_m, dtype=np.float32) - points
-    distance = np.linalg.norm(to_lamp, axis=1)
-    cosine = np.einsum("ij,ij->i", to_lamp, normals) / np.maximum(distance, 1e-3)
-    near = np.flatnonzero((distance < settings.lamp_reach_m) & (cosine > 0))
-    if not len(near):
-        return
-    visible = np.zeros(len(near), dtype=np.float32)
-    for offset in _sphere(settings.n_shadow_rays) * settings.lamp_radius_m:
-        rays = (to_lamp[near] + offset).astype(np.float32)
-        length = np.linalg.norm(rays, axis=1)
-        # The lamp's own shade must not hide it.
-        reach = np.maximum(length - 0.3, 0.01) / np.maximum(length, 1e-3)
-        visible += _free(embree, points[near], rays, reach.astype(np.float32))
-    fade = (1.0 - (distance[near] / settings.lamp_reach_m) ** 2) ** 2 / (1.0 + distance[near] ** 2)
-    strength = light.intensity * fade * cosine[near] * visible / settings.n_shadow_rays
-    direct[near] += strength[:, None] * np.asarray(light.color, dtype=np.float32)
+        to_lamp = np.asarray(light.position_m, dtype=np.float32) - points
+        distance = np.linalg.norm(to_lamp, axis=1)
+        cosine = np.einsum("ij,ij->i", to_lamp, normals) / np.maximum(distance, 1e-3)
+        seen = np.flatnonzero((distance < settings.lamp_reach_m) & (cosine > 0))
+        n_free = np.zeros(len(points), dtype=np.float32)
+        for index, offset in enumerate(offsets):
+            if index == 2:
+                seen = seen[n_free[seen] > 0]
+            rays = to_lamp[seen] + offset.astype(np.float32)
+            length = np.linalg.norm(rays, axis=1)
+            # The lamp's own shade must not hide it.
+            reach = np.maximum(length - 0.3, 0.01) / np.maximum(length, 1e-3)
+            n_free[seen] += _free(embree, points[seen], rays, reach)
+        away = distance[seen]
+        fade = (1.0 - (away / settings.lamp_reach_m) ** 2) ** 2 / (1.0 + away**2)
+        strength = light.intensity * fade * cosine[seen] * n_free[seen] / settings.n_shadow_rays
+        direct[seen] += strength[:, None] * np.asarray(light.color, dtype=np.float32)
+    return direct
 
 
 def _free(embree: EmbreeScene, origins: Points, rays: Points, reach: np.ndarray) -> np.ndarray:
     """Return 1.0 for rays that meet nothing within ``reach`` times their own length."""
+    rays, reach = np.ascontiguousarray(rays, dtype=np.float32), reach.astype(np.float32)
     out = np.empty(len(origins), dtype=np.float32)
     for start in range(0, len(origins), _RAYS_A_CALL):
         part = slice(start, start + _RAYS_A_CALL)
-        out[part] = embree.run(origins[part], rays[part], dists=reach[part].copy(), query="OCCLUDED") == _NO_HIT
+        out[part] = embree.run(origins[part], rays[part], dists=reach[part], query="OCCLUDED") == _NO_HIT
     return out
 
 

@@ -34,7 +34,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     position_m: Tuple[Point, ...] = ()
     """``where``: any of these places is right."""
     labels: Tuple[str, ...] = ()
-    """``what``: the things, with repetitions."""
+    """``what``: the things, with repetitions. ``where``, ``gone``: what is asked for."""
     stamp_ns: int = 0
     count: int = 0
     changes: Tuple[TrueChange, ...] = ()
@@ -50,12 +50,14 @@ def name_of(thing: TruthObject) -> str:
 def _right_where(question: Question, answer: Answer) -> bool:
     if answer.unknown or not answer.objects:
         return False
-    distances = [np.linalg.norm(np.subtract(answer.objects[0].position_m, p)) for p in question.position_m]
-    return bool(min(distances) <= MATCH_RADIUS_M) and answer.objects[0].state != "gone"
+    first = answer.objects[0]
+    distances = [np.linalg.norm(np.subtract(first.position_m, p)) for p in question.position_m]
+    return bool(min(distances) <= MATCH_RADIUS_M) and first.state != "gone" and first.label in question.labels
 
 
 def _right_gone(question: Question, answer: Answer) -> bool:
-    return answer.unknown or all(record.state == "gone" for record in answer.objects)
+    """Tell whether the answer knows the thing and that it is gone; never to have heard of it is not enough."""
+    return bool(answer.objects) and all(r.state == "gone" and r.label in question.labels for r in answer.objects)
 
 
 def _right_what(question: Question, answer: Answer) -> bool:
@@ -120,6 +122,7 @@ def _where(thing: TruthObject, today: Sequence[TruthObject]) -> Question:
         kind="where",
         truth_text=_say_place(thing, by_id),
         position_m=tuple(t.position_m for t in alike),
+        labels=(thing.category,),
         instance_id=thing.instance_id,
     )
 
@@ -147,6 +150,12 @@ def _what_on(holder: TruthObject, today: Sequence[TruthObject]) -> Question:
 def _what_in(room: str, today: Sequence[TruthObject]) -> Question:
     labels = tuple(t.category for t in today if t.room == room)
     return Question(text=f"what is in the {room}?", kind="what", truth_text=", ".join(labels), labels=labels)
+
+
+def _gone(thing: TruthObject) -> Question:
+    return Question(
+        text=f"where is the {name_of(thing)}?", kind="gone", truth_text="gone overnight", labels=(thing.category,)
+    )
 
 
 def _when(thing: TruthObject, *, last: bool) -> Question:
@@ -202,8 +211,7 @@ def make_questions(day_one: TruthSession, day_two: TruthSession, seed: int) -> T
     removed = [t for t in removed if name_of(t) not in {name_of(u) for u in today} and t.last_sighting is not None]
     removed = [t for t in removed if unlike_others(t, day_one.objects)]
     for thing in draw(removed, 1):
-        questions.append(Question(text=f"where is the {name_of(thing)}?", kind="gone", truth_text="gone overnight"))
-        questions.append(_when(thing, last=True))
+        questions += [_gone(thing), _when(thing, last=True)]
     seen_first = [t for t in day_one.objects if t.first_sighting and t.support and names[name_of(t)] == 2]
     questions += [_when(t, last=False) for t in draw(seen_first, 1)]
     holders = [t for t in today if t.instance_id in carriers]

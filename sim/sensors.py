@@ -101,11 +101,14 @@ class DepthSensor:
         np.subtract(depth_m[1:], depth_m[:-1], out=down[1:])
         np.abs(across, out=across)
         np.abs(down, out=down)
-        # On a plane seen at angle a, depth changes by z tan(a) / f from one pixel to the next.
-        slope = np.maximum(across, down)
-        edge = slope > np.maximum(np.float32(0.04) * depth_m, np.float32(settings.edge_m))
+        edge = np.maximum(across, down) > np.maximum(np.float32(0.04) * depth_m, np.float32(settings.edge_m))
         edge[:, :-1] |= edge[:, 1:]
         edge[:-1] |= edge[1:]
+        # On a plane seen at angle a, depth changes by z tan(a) / f from one pixel to the next, on both sides alike; at
+        # an edge it jumps on one.
+        np.minimum(across[:, :-1], across[:, 1:], out=across[:, :-1])
+        np.minimum(down[:-1], down[1:], out=down[:-1])
+        slope = np.maximum(across, down, out=across)
         slope *= np.float32(focal_px)
         grazing = slope > np.float32(np.tan(settings.grazing_rad)) * depth_m
         chance = self._draw(self._uniform, depth_m.shape)

@@ -13,7 +13,7 @@ from embodied.geometry import yaw_of
 from embodied.messages import Box, Intrinsics, Point
 from sim.scene import Instance, Scene, Template
 from sim.truth import Sighting, TrueChange, TruePose, TruthObject, TruthSession
-from sim.world_mesh import template_mesh
+from sim.world_mesh import template_corners
 
 MIN_PX = 30
 MIN_SHARE = 0.25
@@ -152,7 +152,7 @@ def _room_of(scene: Scene, position_m: Point) -> str:
 
 def _silhouettes(template: Template) -> Vector3:
     """Return the area that a template covers seen along its own x, y and z, in square metres."""
-    corners = template_mesh(template).corners
+    corners = template_corners(template)
     low, high = corners.reshape(-1, 3).min(axis=0), corners.reshape(-1, 3).max(axis=0)
     embree = EmbreeScene()
     TriangleMesh(embree, np.ascontiguousarray(corners))

@@ -60,7 +60,8 @@ def smooth_normals(corners: Float[np.ndarray, "n_faces 3 3"], crease_rad: float)
     lengths = np.linalg.norm(to_next, axis=2) * np.linalg.norm(to_previous, axis=2)
     cosine = np.einsum("fck,fck->fc", to_next, to_previous) / np.maximum(lengths, 1e-14)
     weighted = flat * np.arccos(np.clip(cosine, -1.0, 1.0)).reshape(-1, 1)
-    group = np.unique(np.round(corners.reshape(-1, 3) * 1e4).astype(np.int64), axis=0, return_inverse=True)[1].ravel()
+    x, y, z = (np.round(corners.reshape(-1, 3) * 1e4).astype(np.int64) & 0x1FFFFF).T
+    group = np.unique((x << 42) | (y << 21) | z, return_inverse=True)[1].ravel()
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(group.max() + 1))
     sizes = np.diff(np.append(starts, len(order)))
@@ -79,22 +80,26 @@ def smooth_normals(corners: Float[np.ndarray, "n_faces 3 3"], crease_rad: float)
     return normals.reshape(n_faces, 3, 3)
 
 
+def template_corners(template: Template) -> Float[np.ndarray, "n_faces 3 3"]:
+    """Return the triangles of a template in its own frame, in the order of ``template_mesh``."""
+    corners = [part.vertices[part.faces] for part in template.parts]
+    return np.concatenate([np.zeros((0, 3, 3), dtype=np.float32), *corners])
+
+
 def template_mesh(template: Template) -> TemplateMesh:
     """Flatten the parts of a template."""
     textures: List[np.ndarray] = []
-    corners, uv, texture_index = [], [], []
+    uv, texture_index = [], []
     for part in template.parts:
-        corners.append(part.vertices[part.faces])
         uv.append(part.uv[part.faces])
         texture_index.append(np.full(len(part.faces), len(textures), dtype=np.int32))
         textures.append(part.texture)
-    if not corners:
-        empty = np.zeros((0, 3, 3), dtype=np.float32)
-        return TemplateMesh(empty, empty, empty[..., :2], np.zeros(0, dtype=np.int32), ())
-    all_corners = np.concatenate(corners).astype(np.float64)
+    corners = template_corners(template)
+    if not len(corners):
+        return TemplateMesh(corners, corners, corners[..., :2], np.zeros(0, dtype=np.int32), ())
     return TemplateMesh(
-        corners=all_corners.astype(np.float32),
-        normals=smooth_normals(all_corners, CREASE_RAD).astype(np.float32),
+        corners=corners,
+        normals=smooth_normals(corners.astype(np.float64), CREASE_RAD).astype(np.float32),
         uv=np.concatenate(uv).astype(np.float32),
         texture_index=np.concatenate(texture_index),
         textures=tuple(textures),

@@ -25,7 +25,7 @@ class Thing:
     size_m: tuple[float, float, float]
     rgb: tuple[int, int, int] = (128, 128, 128)
 
-    def at(self, x_m: float, y_m: float, z_m: float | None = None) -> "Thing":
+    def at(self, x_m: float, y_m: float, z_m: float | None = None) -> Thing:
         """Return the same thing elsewhere."""
         return replace(self, center_m=(x_m, y_m, self.center_m[2] if z_m is None else z_m))
 
@@ -80,9 +80,7 @@ class World:
         """Close a session."""
         return SessionEnd(session=session, stamp_ns=self._now_ns, n_observations=n_observations)
 
-    def observe(
-        self, session: str, seq: int, pose: tuple[float, float, float], segments: bool = True
-    ) -> Observation:
+    def observe(self, session: str, seq: int, pose: tuple[float, float, float], segments: bool = True) -> Observation:
         """Return what the robot sees from a pose, with noise of depth and localisation."""
         self._now_ns += SECOND_NS // 5
         rgb, depth, index = render(self.things, planar_pose(*pose) @ T_BASE_CAMERA)

@@ -8,7 +8,7 @@ import time
 from typing import Literal
 
 from embodied.config import Config
-from embodied.errors import DeadlineExceeded, SceneError
+from embodied.errors import DeadlineExceeded, SceneError, StoreError
 from embodied.process import ProcessConfig, ProcessLink, run_process
 
 NAME = ProcessConfig(name="unset")
@@ -19,7 +19,15 @@ class ChildConfig(Config):
 
     process: ProcessConfig = NAME
     does: Literal[
-        "works", "is_busy", "is_never_ready", "meets_scene_error", "meets_defect", "loses_peer", "finishes", "is_deaf"
+        "works",
+        "is_busy",
+        "is_never_ready",
+        "meets_scene_error",
+        "meets_defect",
+        "loses_peer",
+        "finishes",
+        "is_deaf",
+        "fails_when_stopped",
     ] = "works"
     after_s: float = 0.0
 
@@ -47,6 +55,8 @@ def main(config: ChildConfig, link: ProcessLink) -> None:
         link.worked(frame_ms=1.5)
         if config.does != "is_busy":
             link.wait(0.01)
+    if config.does == "fails_when_stopped":
+        raise StoreError("the disk is full")
     print("child ends")
 
 

@@ -13,7 +13,7 @@ from embodied.cli.output import note, say, say_json
 from embodied.client import Memory
 from embodied.errors import ConfigurationError, StoreError
 from embodied.messages import Answer
-from embodied.security import Security
+from embodied.security import own_keys
 
 MEMORY_VARIABLE = "EMBODIED_MEMORY"
 _DEFAULT_PATTERN = "runs/*/memory.db"
@@ -32,7 +32,9 @@ def add_commands(commands: Any) -> None:
     common.add_argument("--json", action="store_true", help="print JSON, for programs")
     common.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds to wait for a running memory")
     common.add_argument("--keys", metavar="DIR", help="directory of keys, for an address on another machine")
-    common.add_argument("--key-name", default="", metavar="NAME", help="whose key of that directory to use")
+    common.add_argument(
+        "--key-name", default="", metavar="NAME", help="whose key of that directory to use; needed if it has several"
+    )
 
     def add(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = commands.add_parser(name, parents=[common], help=summary, description=summary)
@@ -139,7 +141,7 @@ def default_memory() -> str:
 
 
 def _open(arguments: argparse.Namespace) -> Memory:
-    security = Security(keys_directory=arguments.keys, name=arguments.key_name) if arguments.keys else None
+    security = own_keys(arguments.keys, arguments.key_name) if arguments.keys else None
     target = arguments.memory or default_memory()
     return Memory(target, timeout_s=arguments.timeout, security=security)
 

@@ -1,4 +1,4 @@
-"""Commands on keys: keys new, allow, list."""
+"""Commands on keys: keys new, allow, trust, list."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from embodied.cli.output import say, table
 from embodied.errors import ConfigurationError
-from embodied.security import allow_client, new_keys
+from embodied.security import allow_client, machine_name, new_keys, trust_server
 
 
 def add_commands(commands: Any) -> None:
@@ -23,9 +23,14 @@ def add_commands(commands: Any) -> None:
         action.set_defaults(run=run)
         return action
 
-    add("new", new, "Make a pair of keys.").add_argument("name", metavar="NAME", help="of the machine or the person")
+    add("new", new, "Make a pair of keys.").add_argument(
+        "name", metavar="NAME", nargs="?", default=machine_name(), help="of the machine or the person"
+    )
     add("allow", allow, "Let a client in whose public key this is.").add_argument(
         "file", metavar="FILE", help="a .pub file from the client"
+    )
+    add("trust", trust, "Talk only to the server whose public key this is.").add_argument(
+        "file", metavar="FILE", help="a .pub file from the server"
     )
     add("list", show, "List the keys and the clients that are let in.")
 
@@ -42,6 +47,11 @@ def new(arguments: argparse.Namespace) -> None:
 def allow(arguments: argparse.Namespace) -> None:
     """Let a client in."""
     say([f"{allow_client(arguments.directory, arguments.file)}: may connect from now on"])
+
+
+def trust(arguments: argparse.Namespace) -> None:
+    """Remember the server's key."""
+    say([f"{trust_server(arguments.directory, arguments.file)}: the key that a server must prove to hold"])
 
 
 def show(arguments: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ def encode_png(image: UInt16[np.ndarray, "height width"]) -> bytes:
         raise ValueError(f"image: expected uint16 (height, width), got {image.dtype} {image.shape}")
     height, width = image.shape
     bits = 8 if int(image.max()) < 256 else 16
-    rows = image.astype(np.uint8) if bits == 8 else image.astype(">u2").view(np.uint8)
+    rows = image.astype(np.uint8) if bits == 8 else image.astype(">u2", order="C").view(np.uint8)
     filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
     filtered[:, 0] = _FILTER_UP
     filtered[0, 1:] = rows[0]

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 CONSUMER_NAME = "recorder"
 _POLL_S = 0.05
 _ORPHAN_S = 5.0
-_SESSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+SESSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class RecorderConfig(Config):
@@ -89,7 +89,7 @@ class Recorder:
             logger.info("%s: %d messages", writer.path, writer.n_written)
 
     def _open(self, start: SessionStart) -> SessionWriter:
-        if not _SESSION_NAME.fullmatch(start.session):
+        if not SESSION_NAME.fullmatch(start.session):
             raise ProtocolError(f"session {start.session!r}: expected letters, digits, '.', '_' and '-'")
         return SessionWriter(self._directory / f"{start.session}.mcap", sync_every=self._sync_every)
 

@@ -13,7 +13,7 @@ supervisor             Mailbox, MailboxSender                                   
 from __future__ import annotations
 
 from embodied.security import Security
-from embodied.transport.address import socket_address
+from embodied.transport.address import is_bound, socket_address
 from embodied.transport.channel import Channel, Deadline, wait_any
 from embodied.transport.latest import LatestPublisher, LatestSubscriber
 from embodied.transport.lossless import Counters, LosslessConsumer, LosslessProducer
@@ -34,6 +34,7 @@ __all__ = [
     "RpcClient",
     "RpcServer",
     "Security",
+    "is_bound",
     "socket_address",
     "wait_any",
 ]

@@ -68,6 +68,15 @@ def claim_ipc_path(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def is_bound(address: str) -> bool:
+    """Return whether a process listens at an ``ipc://`` address.
+
+    Raises:
+        ConfigurationError: That cannot be told, for lack of rights.
+    """
+    return _somebody_listens(Path(address[len("ipc://") :]))
+
+
 def _somebody_listens(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)

@@ -69,6 +69,11 @@ class Channel:
         self._authenticator: Optional[Authenticator] = None
 
     @property
+    def has_keys(self) -> bool:
+        """Whether both ends must prove who they are."""
+        return uses_curve(self.address, self._security)
+
+    @property
     def socket(self) -> zmq.Socket[Any]:
         """The socket, for polling."""
         assert self._socket is not None, f"{type(self).__name__} at {self.address} is closed"
@@ -135,7 +140,7 @@ class Channel:
         return self._socket
 
     def _secure_server(self, new: zmq.Socket[Any]) -> None:
-        if not uses_curve(self.address, self._security):
+        if not self.has_keys:
             return
         from zmq.auth.thread import ThreadAuthenticator  # brings asyncio along, which only servers with keys need
 
@@ -148,7 +153,7 @@ class Channel:
         new.curve_publickey, new.curve_secretkey, new.curve_server = keys.public, keys.secret, True
 
     def _secure_client(self, new: zmq.Socket[Any]) -> None:
-        if not uses_curve(self.address, self._security):
+        if not self.has_keys:
             return
         assert self._security is not None
         keys = load_key_pair(self._security)

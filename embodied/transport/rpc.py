@@ -20,6 +20,7 @@ from embodied.transport.channel import Channel, Deadline, error_from, millisecon
 logger = logging.getLogger(__name__)
 
 _ID_BYTES = 8
+_LOOK_EVERY_S = 0.1
 
 
 class Call:
@@ -110,10 +111,26 @@ class RpcClient(Channel):
     """Asks one server, one question at a time."""
 
     def __init__(
-        self, address: str, response_type: Any, *, timeout_s: float = 5.0, security: Optional[Security] = None
+        self,
+        address: str,
+        response_type: Any,
+        *,
+        timeout_s: float = 5.0,
+        security: Optional[Security] = None,
+        while_waiting: Optional[Callable[[], None]] = None,
     ) -> None:
-        """Connect in the background; the server may come later, within the deadline of a call."""
+        """Connect in the background; the server may come later, within the deadline of a call.
+
+        Args:
+            address: Where the server is bound.
+            response_type: The structure or union that it answers with.
+            timeout_s: Deadline of a call that names none.
+            security: Keys, for an address off this machine.
+            while_waiting: Called several times a second during a call. What it raises ends the call, such as
+                ``Supervisor.check`` when the server has died.
+        """
         super().__init__(address, security)
+        self._while_waiting = while_waiting
         self.timeout_s = Deadline(timeout_s).timeout_s
         self._codec = Codec(Union[response_type, ErrorReply])
         self._n_calls = 0
@@ -130,7 +147,7 @@ class RpcClient(Channel):
 
         Raises:
             DeadlineExceeded: Nobody is there, or no answer came in time; the request may have been carried out.
-            RemoteError, ValueError, EmbodiedError: The server refused with this error.
+            RemoteError, ValueError, EmbodiedError: The server refused with this error, or ``while_waiting`` raised it.
             ProtocolError: The answer is not of this protocol.
         """
         deadline = Deadline(self.timeout_s if timeout_s is None else timeout_s)
@@ -138,10 +155,11 @@ class RpcClient(Channel):
         self._n_calls += 1
         request_id = self._n_calls.to_bytes(_ID_BYTES, "big")
         name = type(request).__name__
-        if not self.socket.poll(milliseconds(deadline.left_s), zmq.POLLOUT):
-            raise DeadlineExceeded(f"{name}: nobody answers at {self.address} within {deadline.timeout_s:.1f} s")
+        if not self._wait(zmq.POLLOUT, deadline):
+            who = "nobody answers" if not self.has_keys else "nobody answers, or our keys do not fit,"
+            raise DeadlineExceeded(f"{name}: {who} at {self.address} within {deadline.timeout_s:.1f} s")
         self.socket.send_multipart([request_id, frame], copy=len(frame) < 65536)
-        while self._readable(deadline.left_s):
+        while self._wait(zmq.POLLIN, deadline):
             received_id, *frames = self.socket.recv_multipart(copy=False)
             if received_id.bytes != request_id:
                 self.n_late += 1
@@ -155,3 +173,15 @@ class RpcClient(Channel):
         self.close(linger_ms=0)  # drops the request if it has not left
         self._start()
         raise DeadlineExceeded(f"{name}: no answer from {self.address} within {deadline.timeout_s:.1f} s")
+
+    def _wait(self, event: int, deadline: Deadline) -> bool:
+        """Wait until the socket can be read or written; False when the time is up."""
+        while True:
+            if self._while_waiting is not None:
+                self._while_waiting()
+            left_s = deadline.left_s
+            look_s = left_s if self._while_waiting is None else min(left_s, _LOOK_EVERY_S)
+            if self.socket.poll(milliseconds(look_s), event):
+                return True
+            if deadline.over:
+                return False

@@ -87,7 +87,7 @@ def follow(
     twists: list[tuple[float, float, float]] = []
     poses: list[Pose] = []
     blocked = False
-    progress = 0.0
+    progress = _nearest_on(path_m, pose.position_m)
     only_turns = True
     while len(twists) < (config.n_turn_chunk if twists and only_turns else config.n_chunk):
         command = _command(config, terrain, pose, path_m, final_yaw_rad, progress)
@@ -220,27 +220,32 @@ def _steer(
     return progress, speed, turn
 
 
+def _nearest_on(path_m: Points2, position_m: Vector2, first_m: float = 0.0, last_m: float = np.inf) -> float:
+    """Return how far along a path the point nearest to a position lies, between two such lengths."""
+    segments = np.diff(path_m, axis=0)
+    lengths = np.hypot(segments[:, 0], segments[:, 1])
+    starts = np.concatenate([[0.0], np.cumsum(lengths)])
+    if starts[-1] < 1e-9:
+        return 0.0
+    safe = np.where(lengths > 1e-9, lengths, 1.0)
+    along = ((position_m - path_m[:-1]) * segments).sum(axis=1) / safe
+    along = np.clip(along, np.minimum(np.maximum(first_m - starts[:-1], 0.0), lengths), lengths)
+    foot = path_m[:-1] + segments * (along / safe)[:, None]
+    outside = (starts[1:] < first_m - 1e-9) | (starts[:-1] > last_m)
+    distance = np.where(outside, np.inf, np.hypot(*(foot - position_m).T))
+    nearest = int(np.argmin(distance))
+    return float(starts[nearest] + along[nearest])
+
+
 def _pursue(path_m: Points2, position_m: Vector2, look_ahead_m: float, progress: float) -> tuple[float, float, Vector2]:
     """Return how far along the path the robot is, what remains, and the point to steer for.
 
     The nearest point is sought from ``progress`` onwards a little way, so that a path that passes by itself is not cut.
     """
-    segments = np.diff(path_m, axis=0)
-    lengths = np.hypot(segments[:, 0], segments[:, 1])
-    starts = np.concatenate([[0.0], np.cumsum(lengths)])
-    if len(segments) == 0 or starts[-1] < 1e-9:
-        end = path_m[-1]
-        return 0.0, float(np.hypot(*(end - position_m))), end
-    near = (starts[1:] >= progress - 1e-9) & (starts[:-1] <= progress + 2.0 * look_ahead_m)
-    safe = np.where(lengths > 1e-9, lengths, 1.0)
-    along = np.clip(((position_m - path_m[:-1]) * segments).sum(axis=1) / safe, 0.0, lengths)
-    foot = path_m[:-1] + segments * (along / safe)[:, None]
-    distance = np.where(near, np.hypot(*(foot - position_m).T), np.inf)
-    nearest = int(np.argmin(distance))
-    progress = max(progress, float(starts[nearest] + along[nearest]))
-    # Far off the path the point must not run ahead of the robot.
-    ahead = min(progress + look_ahead_m, float(starts[-1]))
-    point = np.array([np.interp(ahead, starts, path_m[:, 0]), np.interp(ahead, starts, path_m[:, 1])])
-    left = float(starts[-1]) - progress
-    remaining = float(np.hypot(*(path_m[-1] - position_m))) if left < look_ahead_m else left
-    return progress, remaining, point
+    starts = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path_m, axis=0).T))])
+    progress = max(progress, _nearest_on(path_m, position_m, progress, progress + 2.0 * look_ahead_m))
+    ahead_m = min(progress + look_ahead_m, float(starts[-1]))
+    point = np.array([np.interp(ahead_m, starts, path_m[:, 0]), np.interp(ahead_m, starts, path_m[:, 1])])
+    left_m = float(starts[-1]) - progress
+    remaining_m = float(np.hypot(*(path_m[-1] - position_m))) if left_m < look_ahead_m else left_m
+    return progress, remaining_m, point

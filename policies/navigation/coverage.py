@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from embodied.arrays import Float, Int, Points2
+from embodied.arrays import Bool, Float, Int, Points2
 from embodied.config import Config
 from policies.navigation.grid import FREE, OCCUPIED, UNKNOWN, DistanceField, Grid, Terrain, Vector2
 from policies.navigation.view import CameraView, FloorPlan, Sight, SightRules, coarsen, sum_blocks
@@ -26,9 +26,9 @@ _SIDES = 8
 class CoverageConfig(Config):
     """What counts as seen, and what a look is worth."""
 
-    near_m: float = 1.8
+    near_m: float = 2.0
     """Occupied cells, and the floor by them, must have been seen from as near as this."""
-    view_range_m: float = 1.7
+    view_range_m: float = 1.8
     """A look is expected to see cells from near as far along the floor as this."""
     unknown_range_m: float = 2.6
     """And to uncover unknown cells as far as this."""
@@ -40,8 +40,12 @@ class CoverageConfig(Config):
     """Floor as near to something occupied as this must be seen from near."""
     floor_weight: float = 0.25
     """Worth of such a floor cell; an occupied one is worth 1."""
-    unknown_weight: float = 0.5
-    """Worth of an unknown cell."""
+    unknown_weight: float = 0.4
+    """Worth of an unknown cell …"""
+    frontier_weight: float = 6.0
+    """… and of one that borders on floor where the robot gets to: behind it there may be a room."""
+    opening_m: float = 0.5
+    """Openings to the unknown as wide as this are looked into however far the way."""
     candidate_spacing_m: float = 0.3
     """Places to look from are tried on a lattice this wide."""
     n_angles: int = 60
@@ -50,13 +54,13 @@ class CoverageConfig(Config):
     """Added to every look's cost: keeps the robot from chasing crumbs by its feet."""
     gain_power: float = 0.5
     """Below 1 the robot finishes what is near before it goes to where there is more to see."""
-    stop_gain: float = 60.0
+    stop_gain: float = 80.0
     """A look that is worth less than this many cells is not made."""
-    stop_rate: float = 2.0
+    stop_rate: float = 4.0
     """Nor one that is worth less than this many cells a step."""
     keep_factor: float = 0.75
     """The last goal is kept while its score is at least this share of the best."""
-    n_tries: int = 2
+    n_tries: int = 1
     """Looks at a cell from one side after which that side is given up."""
 
 
@@ -96,17 +100,22 @@ class Coverage:
         self._grid: Grid | None = None
         self._goal: Viewpoint | None = None
 
-    def needs(self, terrain: Terrain) -> Float[np.ndarray, "rows columns"]:
-        """Return what each cell is worth seeing, 0 for what has been seen."""
+    def needs(self, terrain: Terrain, field: DistanceField) -> Float[np.ndarray, "sides rows columns"]:
+        """Return what each cell is worth seeing from each side, 0 for what has been seen."""
         occupancy, config = terrain.occupancy, self.config
         near = terrain.grid.closest_view_m <= config.near_m
         occupied = occupancy == OCCUPIED
         reach = max(1, round(config.beside_occupied_m / terrain.grid.resolution_m))
-        beside = ndimage.uniform_filter(occupied.astype(np.float32), 2 * reach + 1) > 1e-6
+        beside = _grown(occupied, reach)
         weight = (occupied & ~near).astype(np.float32)
         weight[(occupancy == FREE) & beside & ~near] = config.floor_weight
-        weight[occupancy == UNKNOWN] = config.unknown_weight
-        return weight
+        # Specks of floor seen between the legs of furniture are no frontier.
+        room = round(terrain.config.preferred_clearance_m / terrain.grid.resolution_m)
+        floor = (occupancy == FREE) & _grown(np.isfinite(field.cost_m), room)
+        unknown = occupancy == UNKNOWN
+        weight[unknown] = config.unknown_weight
+        weight[unknown & _grown(floor, 1)] = config.frontier_weight
+        return np.broadcast_to(weight, (_SIDES, *weight.shape)).copy()
 
     def look(self, terrain: Terrain, x_m: float, y_m: float, yaw_rad: float) -> None:
         """Count one look from a place along a heading at all that should be in view."""
@@ -121,39 +130,60 @@ class Coverage:
         side = np.broadcast_to(_side_of(angles)[None, :, None], sight.index.shape)
         seen.reshape(_SIDES, -1)[side[sight.visible], sight.index[sight.visible]] = True
         fine = plan.unpad(seen).repeat(_COARSE, axis=1).repeat(_COARSE, axis=2)
-        looks += fine[:, : looks.shape[1], : looks.shape[2]]
+        # Counting ends where one more does not matter, long before a byte is full.
+        looks += fine[:, : looks.shape[1], : looks.shape[2]] & (looks < self.config.n_tries)
 
     def choose(self, terrain: Terrain, field: DistanceField, yaw_rad: float) -> Viewpoint | None:
-        """Return the next look, None when none is worth its while; brings ``progress`` up to date."""
-        weight = self.needs(terrain)
-        worth = sum_blocks(weight * (self._looks_on(terrain.grid) < self.config.n_tries), _COARSE)
-        cells = self._candidates(terrain, field, worth)
+        """Return the next look, None when none is worth its while; brings ``progress`` up to date.
+
+        When nothing is worth its steps any more, openings to what may be further rooms are gone to whatever it takes.
+        """
+        weight = self.needs(terrain, field)
+        weight *= self._looks_on(terrain.grid) < self.config.n_tries
+        goal, best_gain = self._best(terrain, field, weight, yaw_rad, self.config.stop_gain, self.config.stop_rate)
+        self._update_progress(terrain, best_gain)
+        if goal is None:
+            openings = np.where(weight == self.config.frontier_weight, weight, np.float32(0.0))
+            stop_gain = self.config.opening_m / terrain.grid.resolution_m * self.config.frontier_weight
+            goal, _ = self._best(terrain, field, openings, yaw_rad, stop_gain, 0.0)
+        self._goal = goal
+        return goal
+
+    def _best(
+        self,
+        terrain: Terrain,
+        field: DistanceField,
+        weight: Float[np.ndarray, "sides rows columns"],
+        yaw_rad: float,
+        stop_gain: float,
+        stop_rate: float,
+    ) -> tuple[Viewpoint | None, float]:
+        """Return the best look at weighted cells, None if there is none worth it, and the most that any look gains."""
+        worth = sum_blocks(weight, _COARSE)
+        cells = self._candidates(terrain, field, worth, stop_gain)
         views = terrain.grid.centers_of(cells)
         gain = self._gains(terrain, worth, cells)
         n_steps, yaw = self._costs(terrain, field, cells, views, gain, yaw_rad)
         best_gain = np.take_along_axis(gain, yaw[:, None], axis=1)[:, 0]
         n_steps_all = n_steps + self.config.overhead_steps
-        worthwhile = (best_gain >= self.config.stop_gain) & (best_gain >= self.config.stop_rate * n_steps_all)
+        worthwhile = (best_gain >= stop_gain) & (best_gain >= stop_rate * n_steps_all)
         score = worthwhile * best_gain**self.config.gain_power / n_steps_all
-        self._update_progress(terrain, weight, gain)
         if not score.any():
-            self._goal = None
-            return None
+            return None, float(gain.max())
         best = int(np.argmax(score))
         kept = self._kept(views, score)
         if kept is not None and score[kept] >= self.config.keep_factor * score[best]:
             best = kept
-        self._goal = Viewpoint(
-            float(views[best, 0]),
-            float(views[best, 1]),
-            float(self._angles[yaw[best]]),
-            float(best_gain[best]),
-            float(n_steps[best]),
-        )
-        return self._goal
+        x_m, y_m = views[best].tolist()
+        goal = Viewpoint(x_m, y_m, float(self._angles[yaw[best]]), float(best_gain[best]), float(n_steps[best]))
+        return goal, float(gain.max())
 
     def _candidates(
-        self, terrain: Terrain, field: DistanceField, worth: Float[np.ndarray, "sides coarse_rows coarse_columns"]
+        self,
+        terrain: Terrain,
+        field: DistanceField,
+        worth: Float[np.ndarray, "sides coarse_rows coarse_columns"],
+        stop_gain: float,
     ) -> Int[np.ndarray, "n 2"]:
         """Return where to look from: the robot's place, the last goal, and reachable cells of a lattice.
 
@@ -165,7 +195,7 @@ class Coverage:
         cells = np.argwhere(np.isfinite(field.cost_m[first[0] :: stride, first[1] :: stride])) * stride + first
         width = 2 * int(config.unknown_range_m / (grid.resolution_m * _COARSE)) + 1
         around = ndimage.uniform_filter(worth.max(axis=0).astype(np.float64), width, mode="constant") * width**2
-        cells = cells[around[cells[:, 0] // _COARSE, cells[:, 1] // _COARSE] >= config.stop_gain]
+        cells = cells[around[cells[:, 0] // _COARSE, cells[:, 1] // _COARSE] >= stop_gain]
         extra = [field.source]
         if self._goal is not None:
             goal = grid.cell_of(self._goal.x_m, self._goal.y_m)
@@ -247,15 +277,13 @@ class Coverage:
         nearest = int(np.argmin(distance))
         return nearest if distance[nearest] < 0.1 and score[nearest] > 0.0 else None
 
-    def _update_progress(
-        self, terrain: Terrain, weight: Float[np.ndarray, "rows columns"], gain: Float[np.ndarray, "n_places n_angles"]
-    ) -> None:
-        """Estimate the covered share from occupied cells seen from near, and 1 once no look is worth its while."""
+    def _update_progress(self, terrain: Terrain, best_gain: float) -> None:
+        """Estimate the covered share: of the known occupied cells those seen from near."""
         occupied = terrain.occupancy == OCCUPIED
-        n_left = float((weight[occupied] > 0).sum())
         total = float(occupied.sum())
+        n_near = float((occupied & (terrain.grid.closest_view_m <= self.config.near_m)).sum())
         # The best look stands for the unknown, the extent of which nobody knows.
-        self.progress = (total - n_left) / (total + float(gain.max(initial=0.0))) if total else 0.0
+        self.progress = n_near / (total + best_gain) if total else 0.0
 
     def _looks_on(self, grid: Grid) -> Int[np.ndarray, "sides rows columns"]:
         """Return the counts of looks on this grid, carried over when the map has grown."""
@@ -282,6 +310,12 @@ def carry_over(
     (new_rows, old_rows), (new_columns, old_columns) = windows
     moved[:, new_rows, new_columns] = values[:, old_rows, old_columns]
     return moved
+
+
+def _grown(mask: Bool[np.ndarray, "rows columns"], reach: int) -> Bool[np.ndarray, "rows columns"]:
+    """Return the cells within ``reach`` rows and columns of a masked one."""
+    grown: Bool[np.ndarray, "rows columns"] = ndimage.maximum_filter(mask.view(np.uint8), 2 * reach + 1).view(bool)
+    return grown
 
 
 def _side_of(angles_rad: Float[np.ndarray, " n_angles"]) -> Int[np.ndarray, " n_angles"]:

@@ -115,7 +115,10 @@ class Body:
         self.n_bumps += 1
         reach = settings.bump_ahead_m if self._last_forward >= 0.0 else -settings.bump_ahead_m
         ahead = pose.moved(reach, 0.0, 1.0)
-        self._bumps.append((self.n_steps + settings.bump_steps, Disc((ahead.x_m, ahead.y_m), settings.bump_radius_m)))
+        # Bumping there again: it must be larger.
+        n_near = sum(np.hypot(*(ahead.position_m - disc.center_m)) < settings.bump_ahead_m for _, disc in self._bumps)
+        disc = Disc((ahead.x_m, ahead.y_m), settings.bump_radius_m * (1 + n_near))
+        self._bumps.append((self.n_steps + settings.bump_steps * (1 + n_near), disc))
         return True
 
     def terrain(self, reply: MapReply, pose: Pose) -> Terrain:
@@ -189,8 +192,8 @@ class _Driving:
         terrain = self._body.terrain(reply, pose)
         if bumped:
             plan = back_off(self._config.controller, terrain, pose)
-            if len(plan.twists):
-                return self._body.commit(plan)
+            if len(plan.twists) and not self._out_of_steps():
+                return self._commit(plan)
         source = terrain.nearest_traversable(pose.x_m, pose.y_m)
         if source is None:
             return Finished("failed", "no place on the map is wide enough for the robot")
@@ -202,7 +205,7 @@ class _Driving:
         raise NotImplementedError
 
     def _drive(self, distances: DistanceField, pose: Pose, x_m: float, y_m: float, yaw_rad: float) -> Plan:
-        """Return the next velocities towards a reachable place, cut to the steps that are left."""
+        """Return the next velocities towards a reachable place, or to get free where the way is blocked."""
         path_m = self._path(distances, pose, x_m, y_m)
         plan = follow(self._config.controller, distances.terrain, pose, path_m, yaw_rad)
         if len(plan.twists):
@@ -210,8 +213,12 @@ class _Driving:
         elif plan.blocked and self._n_escapes < self._config.body.n_escapes:
             self._n_escapes += 1
             plan = get_free(self._config.controller, distances.terrain, pose)
+        return plan
+
+    def _commit(self, plan: Plan) -> Twists:
+        """Hand out a plan, cut to the steps that are left."""
         n_left = self._max_steps - self.n_steps
-        return Plan(plan.twists[:n_left], plan.poses[:n_left], plan.blocked)
+        return self._body.commit(Plan(plan.twists[:n_left], plan.poses[:n_left]))
 
     def _path(self, distances: DistanceField, pose: Pose, x_m: float, y_m: float) -> Points2:
         """Return the way from the robot to a place, straightened as far as the next chunks need it."""
@@ -254,7 +261,7 @@ class Explore(_Driving):
                 return Finished("succeeded", f"the {self._max_steps} steps are used up, there is more to see")
             plan = self._drive(distances, pose, goal.x_m, goal.y_m, goal.yaw_rad)
             if len(plan.twists):
-                return self._body.commit(plan)
+                return self._commit(plan)
             # It looks there already, or cannot go there: what that view would show is counted as looked at.
             coverage.look(terrain, goal.x_m, goal.y_m, goal.yaw_rad)
         return Finished("succeeded", "what is left to see cannot be seen from anywhere near")
@@ -294,10 +301,10 @@ class GoTo(_Driving):
                 return self._give_up()
             self._note_progress(distances.cost_m[place.cell])
             plan = self._drive(distances, pose, place.x_m, place.y_m, place.yaw_rad)
-            if len(plan.twists) and not self._out_of_steps():
-                return self._body.commit(plan)
             if len(plan.twists):
-                return Finished("failed", f"not there yet when the {self._max_steps} steps were used up")
+                if self._out_of_steps():
+                    return Finished("failed", f"not there yet when the {self._max_steps} steps were used up")
+                return self._commit(plan)
             arrived = np.hypot(place.x_m - pose.x_m, place.y_m - pose.y_m) < 0.15
             if arrived and target_in_view(observation, self._target_m, self._config.go_to.own_front_m):
                 self.progress = 1.0

@@ -21,14 +21,14 @@ class GoToConfig(Config):
 
     reach_m: float = 1.3
     """The reachable place nearest to the target lies within this, or the target cannot be reached."""
-    around_m: float = 0.7
+    around_m: float = 0.9
     """As far from that place, along the floor, the robot may stand for a better view."""
     hidden_cost: float = 4.0
     """Worth in metres of a view with something else standing between."""
-    edge_cost: float = 2.0
-    """Worth in metres of having the target outside of the picture's upper and lower edge."""
+    edge_cost: float = 10.0
+    """Worth in metres of each radian by which the target is nearer than this to the upper or lower edge …"""
     edge_margin_rad: float = 0.15
-    """From the edges of the picture."""
+    """… of the picture."""
     beyond_cost: float = 10.0
     """Worth of each metre by which the way to the target, over the place nearest to it, exceeds ``wanted_m``."""
     wanted_m: float = 0.85
@@ -100,9 +100,10 @@ def _on_side(
     offset = np.array(target_m[:2]) - centers
     distance = np.hypot(offset[:, 0], offset[:, 1])
     over_m, hidden = _between(terrain, centers, np.array(target_m[:2]))
-    shown = camera.shows_height(target_m[2], distance - camera.forward_m, config.edge_margin_rad)
+    cut_rad = config.edge_margin_rad - camera.inside_rad(target_m[2], distance - camera.forward_m)
     crowded = np.clip(terrain.config.preferred_clearance_m - terrain.clearance_m[cells[:, 0], cells[:, 1]], 0.0, None)
-    cost = distance + over_m + 2.0 * crowded + config.hidden_cost * hidden + config.edge_cost * ~shown
+    cost = distance + over_m + 2.0 * crowded + config.hidden_cost * hidden
+    cost += config.edge_cost * np.maximum(cut_rad, 0.0)
     cost += config.beyond_cost * np.maximum(way_m - config.wanted_m, 0.0)
     cost += config.same_side_cost * n_tried_here
     cost += 0.02 * distances.cost_m[cells[:, 0], cells[:, 1]]

@@ -50,12 +50,10 @@ class CameraView:
         """Return how far from the camera, along the floor, the picture begins."""
         return self.height_m / float(np.tan(self.steepest_rad))
 
-    def shows_height(
-        self, height_m: float, distance_m: Float[np.ndarray, " n"], margin_rad: float
-    ) -> Bool[np.ndarray, " n"]:
-        """Tell whether a point at a height and distances along the floor is between the picture's edges."""
+    def inside_rad(self, height_m: float, distance_m: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Return how far inside the picture's upper and lower edge a point at a height and distances is; else < 0."""
         down_rad = np.arctan2(self.height_m - height_m, np.maximum(distance_m, 1e-6))
-        return (down_rad <= self.steepest_rad - margin_rad) & (down_rad >= -self.highest_rad + margin_rad)
+        return np.minimum(self.steepest_rad - down_rad, down_rad + self.highest_rad)
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class FloorPlan:
         self.shape = occupancy.shape
         self._border = int(np.ceil(rules.range_m / resolution_m)) + 1
         self._occupancy = self.pad(occupancy)
-        self._distances_m = np.arange(0.5, rules.range_m / resolution_m, 1.0) * resolution_m
+        self._distances_m = np.arange(1, int(rules.range_m / resolution_m) + 1) * resolution_m
 
     def pad(self, layer: np.ndarray) -> np.ndarray:
         """Return the last two axes with the border around them, filled with 0."""
@@ -132,7 +130,7 @@ class FloorPlan:
         return rows, columns
 
     def look(self, cells: Int[np.ndarray, "n_places 2"], angles_rad: Float[np.ndarray, " n_angles"]) -> Sight:
-        """Look along rays from the middles of cells.
+        """Look along rays from the middles of cells; the cells themselves are not looked at.
 
         A ray passes free cells, ``over_occupied_m`` of the first run of occupied ones and ``into_unknown_m`` of unknown
         ones, and ends where free or unknown follows occupied.

@@ -7,7 +7,7 @@ from typing import Dict, List, Tuple
 import numpy as np
 
 from sim.houses.changes import change_overnight
-from sim.houses.clearance import Clearance, clearance, rooms_reachable
+from sim.houses.clearance import FreeFloor, clearance, rooms_reachable
 from sim.houses.furnish import DoesNotFit, Furnisher
 from sim.houses.layout import FloorPlan, draw_plan
 from sim.houses.placing import Contents, footprint
@@ -55,7 +55,7 @@ def generate_house(seed: int, n_rooms: int = 5) -> Scene:
     raise AssertionError(f"no house with {n_rooms} rooms from seed {seed} in {_N_DRAWS} draws")
 
 
-def _scene(name: str, rng: np.random.Generator, plan: FloorPlan, contents: Contents, floor: Clearance) -> Scene:
+def _scene(name: str, rng: np.random.Generator, plan: FloorPlan, contents: Contents, floor: FreeFloor) -> Scene:
     tall = [footprint(b) for i, b in contents.bounds.items() if b[5] > _TALL_M and contents.instances[i].support == 0]
     instances = tuple(contents.instances[i] for i in sorted(contents.instances))
     used = {instance.template for instance in instances}
@@ -76,7 +76,7 @@ def _light(rectangle: Rectangle) -> Light:
     return Light(((x0 + x1) / 2, (y0 + y1) / 2, _LIGHT_HEIGHT_M), (1.0, 0.96, 0.9), 1.0)
 
 
-def _start(plan: FloorPlan, floor: Clearance) -> Tuple[float, float, float]:
+def _start(plan: FloorPlan, floor: FreeFloor) -> Tuple[float, float, float]:
     """Return the widest free place of the living room, looking at the room's middle."""
     rectangle = plan.regions[0].rectangle_m
     mask = floor.window(rectangle) & floor.reachable

@@ -8,7 +8,7 @@ from typing import List, Optional, Sequence, Tuple
 import numpy as np
 
 from sim.houses.catalogue import CATALOGUE, FLOOR, Category
-from sim.houses.clearance import Clearance, clearance, door_passages, rooms_reachable
+from sim.houses.clearance import FreeFloor, clearance, door_passages, rooms_reachable
 from sim.houses.furnish import DOOR_DEPTH_M, place_on_floor, regions_of
 from sim.houses.layout import FloorPlan, plan_of
 from sim.houses.placing import Contents, bounds_of, middle
@@ -168,7 +168,7 @@ class _Night:
         doors = door_passages(self.plan, DOOR_DEPTH_M)
         return place_on_floor(self.rng, self.contents, regions[choice - len(supports)], template, doors)
 
-    def _floor(self) -> Clearance:
+    def _floor(self) -> FreeFloor:
         return clearance(self.plan, self.contents.footprints())
 
     def _is_good(self, instance_id: int) -> bool:

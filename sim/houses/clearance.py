@@ -20,7 +20,7 @@ FREE_PER_ROOM_M2 = 0.8
 
 
 @dataclass(frozen=True)
-class Clearance:
+class FreeFloor:
     """Distance from each cell's centre to the nearest wall or furniture."""
 
     origin_m: Tuple[float, float]
@@ -39,7 +39,7 @@ class Clearance:
         return mask
 
 
-def clearance(plan: FloorPlan, footprints: Sequence[Rectangle]) -> Clearance:
+def clearance(plan: FloorPlan, footprints: Sequence[Rectangle]) -> FreeFloor:
     """Map the free floor of a plan with these footprints on it."""
     x0, y0, x1, y1 = plan.outline_m
     origin = (x0, y0)
@@ -53,10 +53,10 @@ def clearance(plan: FloorPlan, footprints: Sequence[Rectangle]) -> Clearance:
     distance = np.asarray(ndimage.distance_transform_edt(np.pad(free, 1))[1:-1, 1:-1]) * CELL_M - CELL_M / 2
     labels, n = ndimage.label(distance >= MARGIN_RADIUS_M)
     largest = int(np.argmax(np.bincount(labels.ravel(), minlength=n + 1)[1:])) + 1 if n else -1
-    return Clearance(origin, distance, labels == largest)
+    return FreeFloor(origin, distance, labels == largest)
 
 
-def rooms_reachable(plan: FloorPlan, floor: Clearance) -> bool:
+def rooms_reachable(plan: FloorPlan, floor: FreeFloor) -> bool:
     """Tell whether the robot can get into every room and has some floor there."""
     areas = [(floor.window(room.rectangle_m) & floor.reachable).sum() * CELL_M**2 for room in plan.regions]
     return min(areas) >= FREE_PER_ROOM_M2

@@ -9,7 +9,7 @@ from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 
 from embodied.arrays import Float, Int
-from sim.houses.clearance import Clearance
+from sim.houses.clearance import FreeFloor
 from sim.scene import Instance, Scene, Template
 
 CAMERA_HEIGHT_M = 1.25
@@ -20,7 +20,7 @@ MIN_VISIBLE = 0.4
 _N_POINTS, _N_PLACES = 24, 24
 
 
-def hidden_things(scene: Scene, floor: Clearance, only: Optional[Sequence[int]] = None) -> List[int]:
+def hidden_things(scene: Scene, floor: FreeFloor, only: Optional[Sequence[int]] = None) -> List[int]:
     """Return the ids of things that rest on something, or on the floor at a wall, and cannot be seen well enough."""
     caster, owner = _build(scene)
     places = floor.centers(floor.reachable)
@@ -36,16 +36,18 @@ def hidden_things(scene: Scene, floor: Clearance, only: Optional[Sequence[int]] 
 
 def _build(scene: Scene) -> Tuple[rtcore_scene.EmbreeScene, Int[np.ndarray, " n_triangles"]]:
     """Return a caster and the instance of each of its triangles."""
-    triangles, owner = [], []
+    vertices, faces, owner = [], [], []
+    n_vertices = 0
     for template, T, instance_id in [(scene.stage, np.eye(4), 0)] + [
         (scene.templates[i.template], i.T_world_object, i.instance_id) for i in scene.instances
     ]:
         for part in template.parts:
-            points = part.vertices.astype(float) @ T[:3, :3].T + T[:3, 3]
-            triangles.append(points[part.faces])
+            vertices.append((part.vertices.astype(float) @ T[:3, :3].T + T[:3, 3]).astype(np.float32))
+            faces.append(part.faces + np.int32(n_vertices))
             owner.append(np.full(len(part.faces), instance_id))
+            n_vertices += len(part.vertices)
     caster = rtcore_scene.EmbreeScene()
-    TriangleMesh(caster, np.concatenate(triangles).astype(np.float32))
+    TriangleMesh(caster, np.concatenate(vertices), np.concatenate(faces))
     return caster, np.concatenate(owner)
 
 

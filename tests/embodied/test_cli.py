@@ -15,6 +15,7 @@ import pytest
 from embodied import client
 from embodied.cli import doctor, main
 from embodied.messages import ChangesReply, ListChanges, ListObjects, ObjectsReply, Recall
+from embodied.security import NEW_KEYS_COMMAND, load_public_key
 from memories import ANSWER, UNKNOWN, FakeBackend, FakeEntryPoint
 from recordings import N_OBSERVATIONS, write_session
 
@@ -232,6 +233,22 @@ class TestKeys:
         run("keys", "allow", tmp_path / "theirs" / "laptop.pub", "--directory", keys)
         listed = [line.split("  ")[0] for line in run("keys", "list", "--directory", keys)[1].splitlines()]
         assert listed == ["name", "robot", "laptop"]
+
+    def test_the_command_that_a_refusal_names_works_as_it_stands(self, run: Run, tmp_path: Path) -> None:
+        command = NEW_KEYS_COMMAND.split()[1:]
+        assert run(*command, "--directory", tmp_path)[0] == 0
+        assert len(list(tmp_path.glob("*.secret"))) == 1
+
+    def test_the_key_of_a_server_is_remembered(self, run: Run, tmp_path: Path) -> None:
+        run("keys", "new", "robot", "--directory", tmp_path / "theirs")
+        run("keys", "trust", tmp_path / "theirs" / "robot.pub", "--directory", tmp_path)
+        assert load_public_key(tmp_path / "server.pub") == load_public_key(tmp_path / "theirs" / "robot.pub")
+
+    def test_asking_with_keys_that_are_not_there_is_one_clear_line(self, run: Run, tmp_path: Path) -> None:
+        code, _, err = run("rooms", "--memory", "tcp://192.0.2.1:5600", "--keys", tmp_path)
+        assert code == 1
+        assert err.startswith("embodied: ConfigurationError: ")
+        assert "embodied keys new" in err
 
     def test_existing_keys_are_kept(self, run: Run, tmp_path: Path) -> None:
         run("keys", "new", "robot", "--directory", tmp_path)

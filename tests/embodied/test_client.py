@@ -16,6 +16,7 @@ from embodied.errors import (
     DeadlineExceeded,
     InsecureAddress,
     PerceptionError,
+    ProcessError,
     ProtocolError,
     RemoteError,
     StoreError,
@@ -201,6 +202,14 @@ class TestAddresses:
     def test_a_memory_that_does_not_run_exceeds_the_deadline(self, tmp_path: Path) -> None:
         with Memory(f"ipc://{tmp_path}/none", timeout_s=0.05) as memory, pytest.raises(DeadlineExceeded):
             memory.rooms()
+
+    def test_a_wait_ends_when_the_program_learns_that_the_memory_died(self, tmp_path: Path) -> None:
+        def look() -> None:
+            raise ProcessError("memory was killed by SIGKILL")
+
+        with Memory(f"ipc://{tmp_path}/none", timeout_s=10.0, while_waiting=look) as memory:
+            with pytest.raises(ProcessError, match="memory was killed"):
+                memory.rooms()
 
     def test_an_address_off_this_machine_needs_keys(self) -> None:
         with pytest.raises(InsecureAddress, match="embodied keys new"):

@@ -10,7 +10,17 @@ import pytest
 
 from embodied.errors import ConfigurationError, DeadlineExceeded, InsecureAddress
 from embodied.messages import ActionRequest, ActionResponse, Halt, Halted, SessionEnd
-from embodied.security import Security, allow_client, check_address, load_key_pair, load_public_key, new_keys
+from embodied.security import (
+    Security,
+    allow_client,
+    check_address,
+    load_key_pair,
+    load_public_key,
+    machine_name,
+    new_keys,
+    own_keys,
+    trust_server,
+)
 from embodied.transport import (
     LatestPublisher,
     LatestSubscriber,
@@ -135,6 +145,43 @@ def test_an_unknown_client_and_one_without_keys_get_nothing(keys: Path, name: Op
         with pytest.raises(DeadlineExceeded, match="nobody answers"):
             call(address, security(keys, name) if name else None, REFUSED_S)
         assert call(address, security(keys, "robot"), LONG_S) == Halted(stamp_ns=1)
+
+
+def test_the_processes_of_one_robot_share_its_pair(keys: Path) -> None:
+    with halting_server(keys) as address:
+        assert call(address, security(keys, "server"), LONG_S) == Halted(stamp_ns=1)
+
+
+def test_a_refused_client_is_told_to_look_at_its_keys(keys: Path) -> None:
+    with halting_server(keys) as address, pytest.raises(DeadlineExceeded, match="our keys do not fit"):
+        call(address, security(keys, "stranger"), REFUSED_S)
+
+
+def test_the_only_pair_of_a_folder_needs_no_name(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    laptop = tmp_path_factory.mktemp("laptop")
+    new_keys(laptop, "laptop")
+    assert own_keys(laptop) == security(laptop, "laptop")
+    assert own_keys(keys, "robot") == security(keys, "robot")
+    with pytest.raises(ConfigurationError, match="robot, server, stranger; say which with --key-name"):
+        own_keys(keys)
+    with pytest.raises(ConfigurationError, match="there is no pair; make one with `embodied keys new`"):
+        own_keys(laptop / "allowed")
+    with pytest.raises(ConfigurationError, match="name: expected"):
+        own_keys(keys, "../robot")
+
+
+def test_a_server_whose_key_was_never_given_is_told_how_to_give_it(keys: Path) -> None:
+    (keys / "server.pub").unlink()
+    with pytest.raises(ConfigurationError, match="embodied keys trust FILE"):
+        RpcClient("tcp://127.0.0.1:5555", ActionResponse, security=security(keys, "robot"))
+    trust_server(keys, keys / "stranger.pub")
+    assert load_public_key(keys / "server.pub") == load_public_key(keys / "stranger.pub")
+
+
+def test_keys_can_be_named_after_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for host in ("robot.local", "-odd name-", "", "x" * 100):
+        monkeypatch.setattr("socket.gethostname", lambda host=host: host)
+        new_keys(tmp_path / (host or "none"), machine_name())
 
 
 def test_a_client_does_not_talk_to_a_server_with_another_key(keys: Path) -> None:

@@ -178,6 +178,14 @@ def test_a_process_that_does_not_end_on_sigterm_is_killed(tmp_path: Path) -> Non
         assert is_dead(group.pids["memory"])
 
 
+def test_a_process_that_fails_while_it_is_stopped_does_not_do_so_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Supervisor([child("memory", "fails_when_stopped")], tmp_path) as group:
+        group.start(START_S)
+    assert "memory ended with code 1: memory: StoreError: the disk is full" in caplog.text
+
+
 def test_the_robot_is_halted_over_its_actions_channel(tmp_path: Path) -> None:
     address = socket_address(tmp_path, "actions")
     with RpcServer(address, ActionRequest) as bridge:

@@ -192,6 +192,28 @@ def test_an_answer_to_another_request_is_dropped_and_counted(address: str) -> No
             thread.join(LONG_S)
 
 
+def test_a_wait_for_an_answer_ends_when_the_caller_learns_that_none_will_come(address: str) -> None:
+    def look() -> None:
+        looks.append(1)
+        if len(looks) > 2:
+            raise StoreError("the server died")
+
+    looks: List[int] = []
+    with serving(address, lambda call: None):
+        with RpcClient(address, ActionResponse, timeout_s=LONG_S, while_waiting=look) as asking:
+            with pytest.raises(StoreError, match="the server died"):
+                asking.call(Halt(reason=""))
+    with RpcClient(address, ActionResponse, timeout_s=LONG_S, while_waiting=look) as asking:
+        with pytest.raises(StoreError, match="the server died"):
+            asking.call(Halt(reason="to nobody"))
+
+
+def test_an_answer_comes_through_while_the_caller_looks_around(address: str) -> None:
+    with serving(address, lambda call: call.reply(halted(3))):
+        with RpcClient(address, ActionResponse, timeout_s=LONG_S, while_waiting=lambda: None) as asking:
+            assert asking.call(Halt(reason="")) == halted(3)
+
+
 def test_a_request_to_nobody_ends_at_its_deadline_and_is_not_delivered_later(address: str) -> None:
     with client(address) as caller:
         with pytest.raises(DeadlineExceeded, match="nobody answers"):

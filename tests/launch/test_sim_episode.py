@@ -9,17 +9,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from embodied import Memory
 from embodied.messages import Observation
 from embodied.recording import read_session, recover
+from sim.truth import read_truth
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "launch" / "sim_episode.py"
 DEADLINE_S = 120.0
+ENDED_S = 10.0
+"""By then the script has ended too, although the rest of a group may take three seconds to finish its files."""
 MODULES = {
     "bridge": "sim.server",
     "memory": "memory_bank.server",
@@ -89,12 +94,29 @@ def test_segments_are_numbered_anew_in_each_frame_of_the_log(short_run: Path) ->
     assert max(len(seen) for seen in numbers.values()) > 1
 
 
+def test_poses_in_the_log_are_not_the_true_ones(short_run: Path) -> None:
+    truth = {pose.seq: pose for pose in read_truth(short_run / "truth" / "day-1.json").poses}
+    errors_m = [
+        np.hypot(m.T_world_base[0, 3] - truth[m.seq].x_m, m.T_world_base[1, 3] - truth[m.seq].y_m)
+        for m in read_session(short_run / "logs" / "day-1.mcap")
+        if isinstance(m, Observation)
+    ]
+    assert min(errors_m) > 0.0
+    assert max(errors_m) < 0.3, "small noise"
+
+
 def lines_until(process: subprocess.Popen[str], pattern: str) -> Iterator[str]:
     assert process.stdout is not None
     for line in process.stdout:
         yield line
         if re.search(pattern, line):
             return
+
+
+def logged(path: Path, pattern: str) -> datetime:
+    """Return when a log's first line with this in it was written."""
+    line = next(line for line in path.read_text().splitlines() if re.search(pattern, line))
+    return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f")
 
 
 def child(process: subprocess.Popen[str], module: str) -> int:
@@ -112,10 +134,18 @@ def test_a_process_killed_in_mid_run_ends_the_group_with_one_line_and_nothing_ac
     out = tmp_path / "run"
     process = start(out, "--seed", "12", "--max-steps", "600")
     seen = list(lines_until(process, r"day-1: exploring: [1-9]\d+ frames"))
+    killed = datetime.now()
     os.kill(child(process, MODULES[name]), signal.SIGKILL)
     _, stderr = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1, seen
-    assert stderr.strip().splitlines()[-1] == f"sim_episode: ProcessError: {name} was killed by SIGKILL"
+    assert stderr == f"sim_episode: ProcessError: {name} was killed by SIGKILL\n"
+    within = timedelta(seconds=1)
+    assert logged(out / "logs" / "launcher.log", f"{name} was killed") - killed < within
+    if name != "bridge":
+        # A bridge that misses a consumer of its stream stops the robot before it is told to.
+        halted = f"halt: {name} was killed|lost consumer {name}"
+        assert logged(out / "logs" / "bridge.log", halted) - killed < within
+    assert datetime.now() - killed < timedelta(seconds=ENDED_S)
     with Memory(out / "memory.db") as memory:
         (record,) = memory.sessions()
         assert record.n_observations > 0

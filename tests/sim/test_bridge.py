@@ -8,11 +8,14 @@ from typing import Any, Iterator
 
 import numpy as np
 import pytest
+import zmq
 
+from embodied.codec import Codec, pack
 from embodied.errors import DeadlineExceeded, EmbodiedError, ProcessError
 from embodied.messages import (
     ActionChunk,
     ActionResponse,
+    ErrorReply,
     Halt,
     Halted,
     Message,
@@ -243,6 +246,39 @@ def test_the_operator_is_refused_what_makes_no_sense_and_the_bridge_lives_on(rig
         rig.start("day-2")
     with pytest.raises(ValueError, match="expected none to be running"):
         rig.operator.call(ChangeHouse(seed=1))
+
+
+def test_a_session_is_neither_held_twice_nor_before_the_one_before(rig: Rig) -> None:
+    rig.start()
+    rig.send(0)
+    rig.end()
+    with pytest.raises(ValueError, match="expected a new name"):
+        rig.start()
+    with pytest.raises(ValueError, match="stamp_ns: expected"):
+        rig.start("day-2")
+    rig.operator.call(StartSession(session="day-2", stamp_ns=START_NS + 10**12))
+    rig.end()
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"junk", "MalformedMessage"),
+        (pack(SessionEnd(session="", stamp_ns=0, n_observations=0)), "MalformedMessage"),
+        (pack(Halt(reason=""))[:-1], "MalformedMessage"),
+        (pack(Halt(reason=""))[:4] + b"\x63\x00" + pack(Halt(reason=""))[6:], "VersionMismatch"),
+    ],
+)
+def test_bytes_of_a_stranger_are_answered_and_the_session_goes_on(rig: Rig, frame: bytes, code: str) -> None:
+    rig.start()
+    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+        stranger.linger = 0
+        stranger.connect(rig.config.actions)
+        stranger.send_multipart([bytes(8), frame])
+        assert stranger.poll(DEADLINE_S * 1000)
+        assert Codec(ErrorReply).unpack(stranger.recv_multipart()[-1]).code == code
+    assert rig.send(0).accepted
+    assert rig.end().n_observations == 4
 
 
 def test_the_status_says_how_it_goes(rig: Rig) -> None:

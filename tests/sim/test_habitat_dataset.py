@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any, Callable, Dict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied.errors import SceneError
 from embodied.geometry import planar_pose, transform
+from sim.glb import read_glb, write_glb
 from sim.habitat_dataset import (
     DATASET_FILE,
     habitat_points,
@@ -25,6 +27,7 @@ from sim.habitat_dataset import (
 )
 from sim.houses import change_overnight, generate_house
 from sim.scene import Door, Instance, Light, Region, Scene, Template
+from sim.world_mesh import template_corners
 from sim_scenes import box_part
 
 TEXTURE = np.arange(4 * 2 * 3, dtype=np.uint8).reshape(4, 2, 3) * 10
@@ -182,6 +185,13 @@ BREAKAGES: Dict[str, Callable[[Path], Any]] = {
         d / "annotations" / "room.json", lambda a: a["instances"][1].update(relation="under")
     ),
     "an id twice": lambda d: edit(d / "annotations" / "room.json", lambda a: a["instances"][1].update(instance_id=1)),
+    "an id beyond any table": lambda d: edit(
+        d / "annotations" / "room.json", lambda a: a["instances"][1].update(instance_id=10**9)
+    ),
+    "two things that rest on each other": lambda d: edit(
+        d / "annotations" / "room.json", lambda a: a["instances"][0].update(support=4)
+    ),
+    "annotations of another version": lambda d: edit(d / "annotations" / "room.json", lambda a: a.update(version=2)),
     "no lighting": lambda d: shutil.rmtree(d / "lighting"),
 }
 
@@ -192,6 +202,23 @@ def test_a_broken_dataset_is_a_scene_error_that_names_the_place(name: str, tmp_p
     BREAKAGES[name](tmp_path)
     with pytest.raises(SceneError, match=r"room|mug_red|house\.scene_dataset|dataset"):
         read_dataset(tmp_path / DATASET_FILE, "room")
+
+
+@given(place=st.floats(0.0, 1.0, exclude_max=True), flip=st.integers(1, 255))
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_template_is_read_or_refused_and_nothing_else(place: float, flip: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mug.glb"
+        write_glb(small_scene().templates["mug_red"], path)
+        damaged = bytearray(path.read_bytes())
+        damaged[int(place * len(damaged))] ^= flip
+        path.write_bytes(bytes(damaged))
+        try:
+            parts = read_glb(path)
+        except SceneError as error:
+            assert "mug.glb" in str(error)
+        else:
+            assert template_corners(Template("mug", "mug", "", parts)).shape[1:] == (3, 3)
 
 
 def test_among_several_scenes_one_must_be_named(tmp_path: Path) -> None:

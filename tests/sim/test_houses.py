@@ -12,7 +12,7 @@ from embreex.mesh_construction import TriangleMesh
 
 from sim.houses import MIN_CATEGORIES, MIN_OBJECTS, generate_house
 from sim.houses.catalogue import CATALOGUE
-from sim.houses.clearance import Clearance, clearance, rooms_reachable
+from sim.houses.clearance import FreeFloor, clearance, rooms_reachable
 from sim.houses.layout import MAX_ROOMS, MIN_ROOMS, plan_of
 from sim.houses.placing import Contents, footprint, middle, overlap
 from sim.houses.sight import hidden_things
@@ -26,7 +26,7 @@ def house(seed: int) -> Scene:
     return generate_house(seed)
 
 
-def floor_of(scene: Scene) -> Clearance:
+def floor_of(scene: Scene) -> FreeFloor:
     return clearance(plan_of(scene.regions, scene.doors), Contents(0, scene).footprints())
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from embodied.messages import Box, Change, ObjectRecord, Point
-from sim.judge import change_is_true, mean_of, score_changes, score_objects
+from sim.judge import change_is_true, score_changes, score_objects
 from sim.truth import TrueChange, TruthObject
 
 
@@ -101,7 +101,3 @@ def test_a_move_told_as_a_removal_and_an_addition_is_no_hit() -> None:
 
 def test_nothing_changed_and_nothing_noticed_is_perfect() -> None:
     assert score_changes([], []).f1 == 1.0
-
-
-def test_the_mean_is_taken_over_shared_figures_only() -> None:
-    assert mean_of([{"a": 1.0, "b": 2.0}, {"a": 3.0}]) == {"a": 2.0}

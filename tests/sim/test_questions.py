@@ -100,8 +100,8 @@ def test_the_same_seed_asks_the_same() -> None:
     assert make_questions(*two_days(), seed=3) == make_questions(*two_days(), seed=3)
 
 
-WHERE = Question(text="", kind="where", truth_text="", position_m=(HERE,))
-GONE = Question(text="", kind="gone", truth_text="")
+WHERE = Question(text="", kind="where", truth_text="", position_m=(HERE,), labels=("mug",))
+GONE = Question(text="", kind="gone", truth_text="", labels=("book",))
 WHAT = Question(text="", kind="what", truth_text="", labels=("mug", "mug", "plate"))
 WHEN = Question(text="", kind="when", truth_text="", stamp_ns=100 * SECOND_NS)
 COUNT = Question(text="", kind="count", truth_text="", count=2)
@@ -115,10 +115,14 @@ NEVER = Question(text="", kind="never", truth_text="")
         (WHERE, answer(record("mug", THERE)), False),
         (WHERE, answer(record("mug", THERE), record("mug")), False),
         (WHERE, answer(record("mug", state="gone")), False),
+        (WHERE, answer(record("plate")), False),
         (WHERE, answer(unknown=True), False),
         (GONE, answer(record("book", state="gone")), True),
-        (GONE, answer(unknown=True), True),
+        (GONE, answer(record("book", state="gone"), unknown=True), True),
+        (GONE, answer(unknown=True), False),
+        (GONE, answer(), False),
         (GONE, answer(record("book")), False),
+        (GONE, answer(record("mug", state="gone")), False),
         (WHAT, answer(record("mug"), record("plate"), record("mug")), True),
         (WHAT, answer(record("mug"), record("plate")), False),
         (WHAT, answer(record("mug"), record("mug"), record("plate"), record("cup")), False),

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.collision import Grid, obstacle_grid
+from sim.houses import generate_house
 from sim.robot import DiscRobot, RobotSettings, limit_twists
 from sim.world_mesh import MeshBuilder
 from sim_scenes import furnished_room
@@ -35,6 +36,29 @@ def test_whatever_is_commanded_the_disc_never_overlaps_an_obstacle(seed: int) ->
     for _ in range(25):
         robot.step(rng.uniform([-1.0, -1.0, -2.0], [2.0, 1.0, 2.0]), PERIOD_S)
         assert overlap_m(OBSTACLES, robot.pose[0], robot.pose[1], 0.2) < 1e-9
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_in_a_furnished_house_it_passes_neither_walls_nor_furniture(seed: int) -> None:
+    scene = generate_house(seed)
+    mesh = MeshBuilder().build(scene)
+    # What is in the way is taken from the triangles here, not from the grid that the robot goes by.
+    weights = np.array([[1.0, 0, 0], [0.5, 0.5, 0], [1 / 3, 1 / 3, 1 / 3]])
+    points = np.einsum("pc,fck->fpk", weights, mesh.corners).reshape(-1, 3)
+    in_the_way = points[(points[:, 2] > 0.03) & (points[:, 2] < 1.3)][:, :2]
+    robot = DiscRobot(obstacle_grid(mesh), scene.start_pose, RobotSettings())
+    rng = np.random.default_rng(seed)
+    n_touched = 0
+    for _ in range(150):
+        twist = np.array([0.8, rng.uniform(-0.3, 0.3), rng.uniform(-1.2, 1.2)])
+        for _ in range(4):
+            n_touched += robot.step(twist, PERIOD_S).collided
+        x_m, y_m, _ = robot.pose
+        assert np.hypot(in_the_way[:, 0] - x_m, in_the_way[:, 1] - y_m).min() > 0.2 - 1e-6
+        outer = np.array([region.rectangle_m for region in scene.regions])
+        assert (outer[:, :2].min(axis=0) < (x_m, y_m)).all()
+        assert (outer[:, 2:].max(axis=0) > (x_m, y_m)).all()
+    assert n_touched > 20
 
 
 @pytest.mark.parametrize("yaw_rad", np.linspace(-np.pi, np.pi, 9).tolist())

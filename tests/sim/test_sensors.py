@@ -53,7 +53,8 @@ def test_depth_is_lost_beside_edges_and_nowhere_else_on_a_wall() -> None:
     depth_m = flat(2.0)
     depth_m[:, 48:] = 3.0
     lost = depth_sensor().measure(depth_m, FOCAL_PX) == 0
-    assert 0.15 < lost[:, 47:49].mean() < 0.6
+    for column in (47, 48):
+        assert 0.2 < lost[:, column].mean() < 0.5
     assert not lost[:, :46].any()
     assert not lost[:, 50:].any()
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from embodied.config import save_config
-from embodied.messages import Observation
-from embodied.transport import LatestSubscriber, RpcClient
+from embodied.messages import ActionRequest, Observation
+from embodied.transport import LatestSubscriber, RpcClient, RpcServer
 from sim.bridge import BridgeConfig
 from sim.habitat_dataset import write_dataset
 from sim.houses_simulator import CameraSettings, HousesSettings
@@ -44,6 +44,17 @@ def test_the_process_serves_a_written_scene_and_ends_when_asked(tmp_path: Path) 
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, log
+
+
+def test_an_address_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    config = config_of(tmp_path, str(write_dataset(furnished_room(), tmp_path / "scene")))
+    with RpcServer(config.actions, ActionRequest):
+        process = start(tmp_path, config)
+        _, log = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 1
+    last = log.strip().splitlines()[-1]
+    assert last.startswith("bridge: AddressInUse: ")
+    assert "actions" in last
 
 
 @pytest.mark.parametrize("content", [None, "{", "{}"])

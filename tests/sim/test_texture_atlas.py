@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.textures import SRGB_TO_LINEAR, TextureAtlas
+from sim.texture_atlas import SRGB_TO_LINEAR, TextureAtlas
 
 
 def looked_up(atlas: TextureAtlas, texture: int, u: float, v: float, level: int = 0) -> tuple[float, ...]:
