@@ -319,8 +319,10 @@ class RelationFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to recall. Every filled field narrows the answer; a memory refuses a field that it does not know, because to
-    ignore a condition would be to answer another question."""
+    """What to recall. Every filled field narrows the answer.
+
+    A memory refuses a field that it does not know: to ignore a condition would be to answer another question.
+    """
 
     kind: QuestionKind
     label: str = ""

@@ -197,7 +197,7 @@ class Tracker:
     # ------------------------------------------------------------------------------------------- what follows
 
     def _carve(
-        self, tracks: list[Track], keys: list[Int[np.ndarray, " n"]], sighting: Sighting, assignment: Assignment
+        self, tracks: list[Track], keys: list[Int[np.ndarray, " _"]], sighting: Sighting, assignment: Assignment
     ) -> None:
         """Let tracks that are seen lose the voxels that are seen through."""
         ends = np.cumsum([len(k) for k in keys])
@@ -271,7 +271,7 @@ class Tracker:
                 result.removed_ids.add(track.id)
 
     def _may_be(self, track: Track, loose: list[Measured]) -> bool:
-        """Tell whether a detection without a track may after all be this one: half hidden, or off by an error of pose."""
+        """Tell whether a detection without a track may after all be this one: half hidden, or misplaced."""
         half = 0.5 * np.array(track.box.size_m) + self.config.may_be_m
         for thing in loose:
             if label_factor(thing.label, track.label_shares, self.config.association) < 0.7:

@@ -90,7 +90,7 @@ def near_frustum(
 
 
 def look_at(
-    samples: Sequence[Points],
+    samples: Sequence[Float[np.ndarray, "_ 3"]],
     coarseness_m: Float[np.ndarray, " n_tracks"],
     depth_m: DepthMetres,
     owner: Int[np.ndarray, "height width"],

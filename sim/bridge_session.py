@@ -12,7 +12,15 @@ from embodied.clock import NANOSECONDS, ManualClock
 from embodied.config import Config
 from embodied.geometry import yaw_of
 from embodied.messages import ActionChunk, ActionReply, CameraFrame, Observation, SessionEnd, SessionStart
-from sim.sensors import DepthNoiseSettings, DepthSensor, PoseNoiseSettings, PoseSensor, anonymise_segments
+from sim.sensors import (
+    DepthNoiseSettings,
+    DepthSensor,
+    OdometryNoiseSettings,
+    OdometrySensor,
+    PoseNoiseSettings,
+    PoseSensor,
+    anonymise_segments,
+)
 from sim.simulator import Reading, Simulator
 
 Refusal = Literal["halted", "wrong_session", "not_newer", "stale", "malformed", "busy"]
@@ -31,6 +39,8 @@ class SessionSettings(Config):
     """Errors of the depth camera."""
     pose_noise: PoseNoiseSettings = PoseNoiseSettings()
     """Errors of the localisation."""
+    odometry_noise: OdometryNoiseSettings = OdometryNoiseSettings()
+    """Errors of the wheels."""
 
 
 class Frame(NamedTuple):
@@ -58,9 +68,10 @@ class BridgeSession:
         self._simulator = simulator
         self._settings = settings
         self._clock = ManualClock(stamp_ns)
-        depth_seed, pose_seed, segment_seed = np.random.SeedSequence(seed).spawn(3)
+        depth_seed, pose_seed, segment_seed, odometry_seed = np.random.SeedSequence(seed).spawn(4)
         self._depth = DepthSensor(settings.depth_noise, np.random.default_rng(depth_seed))
         self._pose = PoseSensor(settings.pose_noise, np.random.default_rng(pose_seed))
+        self._odometry = OdometrySensor(settings.odometry_noise, np.random.default_rng(odometry_seed))
         self._segment_rng = np.random.default_rng(segment_seed)
         self._pending: List[Vector3] = []
         self._last_chunk = -1
@@ -134,7 +145,7 @@ class BridgeSession:
         period_s = self._settings.control_period_s
         step = self._simulator.step(twist, period_s)
         self._clock.advance(period_s)
-        measured = np.asarray(step.twist, dtype=np.float32)
+        measured = self._odometry.measure(step.twist)
         return self._observe(measured=measured, commanded=twist, collided=step.collided, elapsed_s=period_s)
 
     def _observe(

@@ -152,9 +152,7 @@ def _barycentric(n: int) -> Float[np.ndarray, "n_points 3"]:
     return np.stack([1.0 - along_i - along_j, along_i, along_j], axis=1)
 
 
-def _keys(
-    points: Points, normals: Points, divisions: Int[np.ndarray, " n_points"]
-) -> Int[np.ndarray, " n_points"]:
+def _keys(points: Points, normals: Points, divisions: Int[np.ndarray, " n_points"]) -> Int[np.ndarray, " n_points"]:
     """Pack place (8 mm) and direction into one integer each, so that equal points are lit once.
 
     Long and narrow faces have more points across than light needs: on large faces 32 mm along them are the same place,

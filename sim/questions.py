@@ -183,7 +183,7 @@ def _plural(noun: str) -> str:
 
 
 def make_questions(day_one: TruthSession, day_two: TruthSession, seed: int) -> Tuple[Question, ...]:
-    """Make about a dozen questions of every kind for the evening of day two.
+    """Make about fifteen questions of every kind for the evening of day two.
 
     Args:
         day_one: The truth of the first day.
@@ -218,10 +218,13 @@ def make_questions(day_one: TruthSession, day_two: TruthSession, seed: int) -> T
     holders = [t for t in holders if sum(u.room == t.room and u.category == t.category for u in holders) == 1]
     questions += [_what_on(t, today) for t in draw(holders, 2)]
     questions += [_what_in(str(rng.choice(sorted({t.room for t in today}))), today)]
-    questions += [_changes(kind, day_two.changes) for kind in ("", "moved", "removed")]
+    questions += [_changes(kind, day_two.changes) for kind in ("", "moved", "removed", "added")]
     several = sorted(c for c, n in Counter(t.category for t in today).items() if n >= 2)
     questions += [_count(str(rng.choice(several)), today)] if several else []
     lures = [c for c in LURES if c not in {t.category for t in (*day_one.objects, *today)}]
     lure = str(rng.choice(lures))
-    questions.append(Question(text=f"where is the {lure}?", kind="never", truth_text=f"there was never a {lure}"))
-    return tuple(questions)
+    questions.append(Question(text=f"where is the {lure}?", kind="never", truth_text=f"there was never any {lure}"))
+    added = [t for t in today if t.instance_id in changed and changed[t.instance_id].kind == "added"]
+    added = [t for t in added if unlike_others(t, (*day_one.objects, *today))]
+    # What the robot is sent to comes from the end of the list: things that were moved are the better test.
+    return (*(_where(t, today) for t in draw(added, 1)), *questions)

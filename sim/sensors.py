@@ -72,7 +72,8 @@ class DepthSensor:
     def _draw(self, table: np.ndarray, shape: Tuple[int, ...]) -> np.ndarray:
         n = int(np.prod(shape))
         if n > len(table) // 2:
-            raise ValueError(f"depth_m: expected at most {len(table) // 2} pixels, got {n}")
+            # Far larger images than the table was made for repeat it.
+            return np.resize(np.roll(table, int(self._rng.integers(len(table)))), shape)
         start = int(self._rng.integers(0, len(table) - n))
         return table[start : start + n].reshape(shape)
 
@@ -157,6 +158,28 @@ class PoseSensor:
         jitter = drawn[3:] * [settings.jitter_m, settings.jitter_m, settings.jitter_rad]
         dx, dy, dyaw = settings.scale * (drift + jitter)
         return planar_pose(x_m + dx, y_m + dy, yaw_rad + dyaw)
+
+
+class OdometryNoiseSettings(Config):
+    """Errors of the robot's wheels."""
+
+    scale: float = 1.0
+    """Multiplies all errors; 0 gives the true speeds."""
+    slip: float = 0.01
+    """Standard deviation of each speed, as a share of it."""
+
+
+class OdometrySensor:
+    """Turns true speeds into the ones that wheels tell, or their sum would be the true path."""
+
+    def __init__(self, settings: OdometryNoiseSettings, rng: np.random.Generator) -> None:
+        self._settings = settings
+        self._rng = rng
+
+    def measure(self, twist: Vector3) -> Vector3:
+        """Return the measured twist, float32."""
+        error = self._settings.scale * self._settings.slip * self._rng.standard_normal(3)
+        return np.asarray(twist * (1.0 + error), dtype=np.float32)
 
 
 class AnonymousSegments(NamedTuple):

@@ -12,6 +12,13 @@ from sim.collision import Grid, nearest_cell
 
 _STEPS = ((0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (1, -2), (2, -1))
 """Rows and columns of a step on a way; their opposites go without saying."""
+_BETWEEN = {
+    (1, 2): ((0, 1), (1, 1)),
+    (2, 1): ((1, 0), (1, 1)),
+    (1, -2): ((0, -1), (1, -1)),
+    (2, -1): ((1, 0), (1, -1)),
+}
+"""Cells that a step passes."""
 
 
 def geodesic_distance(grid: Grid, a_xy: Tuple[float, float], b_xy: Tuple[float, float]) -> float:
@@ -23,21 +30,24 @@ def geodesic_distance(grid: Grid, a_xy: Tuple[float, float], b_xy: Tuple[float, 
     start, goal = nearest_cell(grid, a_xy), nearest_cell(grid, b_xy)
     index: np.ndarray = np.full(grid.cells.shape, -1)
     index[grid.cells] = np.arange(int(grid.cells.sum()))
+    rows, columns = index.shape
+    padded = np.pad(index, 2, constant_values=-1)
     sources, targets, lengths = [], [], []
-    for d_row, d_column in _STEPS:
-        here = index[: index.shape[0] - d_row, max(0, -d_column) : index.shape[1] - max(0, d_column)]
-        there = index[d_row:, max(0, d_column) : index.shape[1] - max(0, -d_column)]
-        both = (here >= 0) & (there >= 0)
-        sources.append(here[both])
-        targets.append(there[both])
-        lengths.append(np.full(int(both.sum()), np.hypot(d_row, d_column) * grid.resolution_m))
+    for step in _STEPS:
+        # A long step must not jump over what lies between.
+        passed = ((0, 0), step, *_BETWEEN.get(step, ()))
+        places = [padded[2 + row : 2 + row + rows, 2 + column : 2 + column + columns] for row, column in passed]
+        free = np.all([place >= 0 for place in places], axis=0)
+        sources.append(places[0][free])
+        targets.append(places[1][free])
+        lengths.append(np.full(int(free.sum()), np.hypot(*step) * grid.resolution_m))
     n = int(grid.cells.sum())
     graph = sparse.csr_matrix(
         (np.concatenate(lengths), (np.concatenate(sources), np.concatenate(targets))), shape=(n, n)
     )
     between = csgraph.dijkstra(graph, directed=False, indices=int(index[start]))[int(index[goal])]
-    ends = sum(_beyond(grid, cell, xy) for cell, xy in ((start, a_xy), (goal, b_xy)))
-    return float(between + ends)
+    beyond = sum(_beyond(grid, cell, xy) for cell, xy in ((start, a_xy), (goal, b_xy)))
+    return float(between + beyond)
 
 
 def _beyond(grid: Grid, cell: Tuple[int, int], xy: Tuple[float, float]) -> float:

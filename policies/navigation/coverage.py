@@ -19,6 +19,8 @@ from policies.navigation.view import CameraView, FloorPlan, Sight, SightRules, c
 
 _COARSE = 2
 """Rays are cast over blocks of as many cells a side: four times faster, and fine enough for counting gains."""
+_BETWEEN = 4
+"""Rays of a look for each that counts gains."""
 _SIDES = 8
 """Looks are counted by the direction they come from."""
 
@@ -44,7 +46,7 @@ class CoverageConfig(Config):
     """Worth of an unknown cell …"""
     frontier_weight: float = 6.0
     """… and of one that borders on floor where the robot gets to: behind it there may be a room."""
-    opening_m: float = 0.5
+    opening_m: float = 0.8
     """Openings to the unknown as wide as this are looked into however far the way."""
     candidate_spacing_m: float = 0.3
     """Places to look from are tried on a lattice this wide."""
@@ -93,7 +95,8 @@ class Coverage:
         self.steps = steps
         self.progress = 0.0
         self._spacing_rad = 2 * np.pi / config.n_angles
-        self._angles = np.arange(config.n_angles) * self._spacing_rad - np.pi
+        self._all_angles = np.arange(config.n_angles * _BETWEEN) * (self._spacing_rad / _BETWEEN) - np.pi
+        self._angles = self._all_angles[::_BETWEEN]
         # The picture's edges do not count: a thing cut off there is not recognised.
         self._half = int(0.45 * camera.horizontal_fov_rad / self._spacing_rad)
         self._n_looks: Int[np.ndarray, "sides rows columns"] | None = None
@@ -120,10 +123,11 @@ class Coverage:
     def look(self, terrain: Terrain, x_m: float, y_m: float, yaw_rad: float) -> None:
         """Count one look from a place along a heading at all that should be in view."""
         looks = self._looks_on(terrain.grid)
-        # Between the rays that count gains lie others, for these thin out with distance.
-        n_between = 4
-        fan = np.arange(-self._half * n_between, self._half * n_between + 1) * (self._spacing_rad / n_between)
-        angles = yaw_rad + fan
+        # Between the rays that count gains lie others, for these thin out with distance. All are taken from one list, so
+        # that a ray that counted a gain is the same to the last bit: what it counted will not be counted again.
+        fan = np.arange(-self._half * _BETWEEN, self._half * _BETWEEN + 1)
+        middle = round((yaw_rad + np.pi) / self._spacing_rad * _BETWEEN)
+        angles = self._all_angles[(middle + fan) % len(self._all_angles)]
         plan = self._plan(terrain)
         sight = self._sight(plan, np.array([terrain.grid.cell_of(x_m, y_m)]), angles)
         seen = np.zeros((_SIDES, *plan.padded_shape), dtype=bool)

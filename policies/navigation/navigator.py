@@ -103,6 +103,11 @@ class Body:
     _expected: Pose | None = None
     _last_forward: float = 0.0
 
+    @property
+    def backed(self) -> bool:
+        """Whether the last velocity went backwards."""
+        return self._last_forward < 0.0
+
     def feel(self, pose: Pose, collided: bool) -> bool:
         """Take in a new pose; return whether the robot has bumped into something since the last chunk."""
         settings = self.config.body
@@ -186,11 +191,13 @@ class _Driving:
     def next_chunk(self, observation: Observation, reply: MapReply) -> Twists | Finished:
         """Return the next velocities, float32 (n_steps, 3) with at least one, or how the task ended."""
         pose = pose_of(observation)
+        # Where it bumped into something while backing off, backing off again would keep it there.
+        backed = self._body.backed
         bumped = self._body.feel(pose, observation.collided)
         if self._body.n_bumps - self._first_bump > self._config.body.max_bumps:
             return Finished("failed", f"bumped into things more than {self._config.body.max_bumps} times")
         terrain = self._body.terrain(reply, pose)
-        if bumped:
+        if bumped and not backed:
             plan = back_off(self._config.controller, terrain, pose)
             if len(plan.twists) and not self._out_of_steps():
                 return self._commit(plan)

@@ -246,7 +246,7 @@ class Furnisher:
                 template = self.contents.template(item.category, colour)
                 instance = self._find_place(region, template, item.places)
                 if instance is not None:
-                    self.contents.put(replace(instance, instance_id=max(self.contents.instances, default=0) + 1))
+                    self.contents.add(template, instance.T_world_object, instance.support, instance.relation)
 
     def _find_place(self, region: Region, template: Template, places: Tuple[str, ...]) -> Optional[Instance]:
         for place in places:

@@ -12,7 +12,7 @@ from typing import Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from embodied.arrays import Float, Int, Points
+from embodied.arrays import Float, Int, Points, Vector3
 
 Vec3 = Tuple[float, float, float]
 TILE_M = 0.5
@@ -231,7 +231,7 @@ def _grid_faces(rows: int, columns: int, poles: np.ndarray) -> Int[np.ndarray, "
     return np.concatenate(faces)
 
 
-def _perpendicular(direction: Points) -> Points:
+def _perpendicular(direction: Vector3) -> Vector3:
     """Return some unit vector at a right angle to a direction."""
     helper = np.eye(3)[int(np.argmin(np.abs(direction)))]
     side = np.cross(direction, helper)

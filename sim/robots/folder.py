@@ -106,6 +106,9 @@ class FolderRobot:
         """
         for index, name in enumerate(self._names):
             depth = _read_depth(name)
+            expected = (self.intrinsics.height_px, self.intrinsics.width_px)
+            if depth.shape != expected:
+                raise SceneError(f"recording: depth image {name}.depth.png: expected {expected}, got {depth.shape}")
             T_world_camera = _read_matrix(Path(f"{name}.pose.txt"), (4, 4))
             yield FolderFrame(
                 stamp_ns=self.config.start_ns + round(index * NANOSECONDS / self.config.rate_hz),
@@ -191,10 +194,13 @@ def _read_depth(name: Path) -> DepthMillimetres:
     try:
         with PillowImage.open(f"{name}.depth.png") as image:
             depth = np.asarray(image)
-    except OSError as error:
+    except (OSError, SyntaxError) as error:
+        # Pillow calls a broken chunk of a PNG a SyntaxError.
         raise SceneError(f"recording: depth image {name}.depth.png: {error}") from error
     if depth.ndim != 2:
         raise SceneError(f"recording: depth image {name}.depth.png: expected one channel, got shape {depth.shape}")
+    if depth.dtype.kind not in "iu" or depth.min() < 0 or depth.max() > 65535:
+        raise SceneError(f"recording: depth image {name}.depth.png: expected millimetres from 0 to 65535")
     return np.where(depth == 65535, 0, depth).astype(np.uint16)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zmq
 
-from embodied.codec import Codec, pack
+from embodied.codec import MAX_FRAME_BYTES, Codec, pack
 from embodied.errors import (
     DeadlineExceeded,
     MalformedMessage,
@@ -264,6 +264,20 @@ def test_malformed_requests_are_answered_and_counted_and_service_goes_on(
         with client(address) as caller:
             assert caller.call(Halt(reason="")) == halted(1)
         assert server.n_malformed == 1
+
+
+def test_a_frame_beyond_all_bounds_costs_its_sender_the_connection_and_others_nothing(address: str) -> None:
+    with serving(address, lambda call: call.reply(halted(1))) as server, client(address) as caller:
+        with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+            stranger.linger = 0
+            monitor = stranger.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            stranger.connect(address)
+            stranger.send_multipart([bytes(8), bytes(MAX_FRAME_BYTES + 1)])
+            assert monitor.poll(10_000), "the server hangs up before it has taken the frame"
+            stranger.disable_monitor()
+            monitor.close()
+            assert caller.call(Halt(reason="")) == halted(1)
+        assert server.n_malformed == 0, "it never came in"
 
 
 def test_an_answer_that_is_none_is_a_malformed_message(address: str) -> None:

@@ -79,7 +79,7 @@ def test_a_track_without_labels_has_an_empty_label() -> None:
 
 def test_absence_needs_several_frames_from_several_places() -> None:
     track = seen()
-    assert not any([miss(track, i * SECOND, "b", (0.0, 0.0, 1.2), CONFIG) for i in range(20, 60)])
+    assert not any(miss(track, i * SECOND, "b", (0.0, 0.0, 1.2), CONFIG) for i in range(20, 60))
     assert track.is_there
     assert miss(track, 60 * SECOND, "b", (0.5, 0.0, 1.2), CONFIG)
     assert track.state == "gone"

@@ -84,6 +84,21 @@ def test_what_stays_hidden_is_given_up() -> None:
     assert n_looks >= 2
 
 
+@pytest.mark.parametrize("place_m", [(0.6, 0.6), (1.525, 2.075), (2.225, 0.825)])
+def test_a_look_that_was_made_is_never_worth_anything_again(place_m: tuple[float, float]) -> None:
+    grid = seen_room()
+    grid.closest_view_m[:] = 3.0
+    terrain, field = ground(grid, *place_m)
+    coverage = new_coverage()
+    made: set[tuple[float, float, float]] = set()
+    while (goal := coverage.choose(terrain, field, yaw_rad=1.0)) is not None:
+        look = (goal.x_m, goal.y_m, goal.yaw_rad)
+        assert look not in made
+        made.add(look)
+        coverage.look(terrain, *look)
+    assert len(made) >= 5
+
+
 def test_a_near_look_is_preferred_to_the_same_look_far_away() -> None:
     grid = seen_room()
     grid.closest_view_m[38:58, 2:20] = 3.0

@@ -215,10 +215,9 @@ def test_a_damaged_template_is_read_or_refused_and_nothing_else(place: float, fl
         path.write_bytes(bytes(damaged))
         try:
             parts = read_glb(path)
-        except SceneError as error:
-            assert "mug.glb" in str(error)
-        else:
-            assert template_corners(Template("mug", "mug", "", parts)).shape[1:] == (3, 3)
+        except SceneError:
+            return
+        assert template_corners(Template("mug", "mug", "", parts)).shape[1:] == (3, 3)
 
 
 def test_among_several_scenes_one_must_be_named(tmp_path: Path) -> None:

@@ -54,11 +54,13 @@ def two_days() -> tuple[TruthSession, TruthSession]:
     ]
     lost, moved = thing(6, "book", colour="blue", support=1), thing(7, "vase", colour="green", support=1)
     after = thing(7, "vase", colour="green", position_m=THERE)
+    brought = thing(8, "clock", colour="red", support=1)
     changes = (
         TrueChange(kind="removed", instance_id=6, category="book", from_position_m=HERE, to_position_m=None),
         TrueChange(kind="moved", instance_id=7, category="vase", from_position_m=HERE, to_position_m=THERE),
+        TrueChange(kind="added", instance_id=8, category="clock", from_position_m=None, to_position_m=HERE),
     )
-    return session("day-1", [*stays, lost, moved]), session("day-2", [*stays, after], changes)
+    return session("day-1", [*stays, lost, moved]), session("day-2", [*stays, after, brought], changes)
 
 
 def record(label: str, position_m: Point = HERE, state: str = "present") -> ObjectRecord:
@@ -94,6 +96,10 @@ def test_every_kind_of_question_is_asked_and_at_least_eight_of_them() -> None:
     assert {q.kind for q in questions} == {"where", "gone", "what", "when", "changes", "count", "never"}
     assert len(questions) >= 8
     assert any(q.instance_id == 7 for q in questions), "what was moved is asked for"
+    assert any(q.instance_id == 8 for q in questions), "what was added is asked for"
+    assert {q.text for q in questions} >= {
+        f"what was {kind} since yesterday?" for kind in ("moved", "removed", "added")
+    }
 
 
 def test_the_same_seed_asks_the_same() -> None:

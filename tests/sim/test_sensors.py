@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from embodied.geometry import yaw_of
-from sim.sensors import DepthNoiseSettings, DepthSensor, PoseNoiseSettings, PoseSensor, anonymise_segments
+from sim.sensors import (
+    DepthNoiseSettings,
+    DepthSensor,
+    OdometryNoiseSettings,
+    OdometrySensor,
+    PoseNoiseSettings,
+    PoseSensor,
+    anonymise_segments,
+)
 
 SHAPE = (96, 96)
 FOCAL_PX = 128.0
@@ -82,9 +90,22 @@ def test_measuring_leaves_the_truth_untouched() -> None:
     assert (depth_m == 2.0).all()
 
 
-def test_too_large_an_image_is_refused() -> None:
-    with pytest.raises(ValueError, match="pixels"):
-        depth_sensor().measure(np.ones((1024, 1024), dtype=np.float32), FOCAL_PX)
+def test_a_large_image_has_the_same_noise() -> None:
+    depth_m = np.full((1200, 1000), 1.5, dtype=np.float32)
+    first, second = (sensor.measure(depth_m, FOCAL_PX) / 1000.0 - 1.5 for sensor in [depth_sensor()] * 2)
+    sigma = np.hypot(0.0012 + 0.0019 * 1.1**2, 1.5**2 * 0.125 / (0.075 * 580.0) / np.sqrt(12.0))
+    assert first.std() == pytest.approx(sigma, rel=0.1)
+    assert not np.array_equal(first, second)
+
+
+def test_wheels_tell_the_speed_but_for_a_small_share() -> None:
+    sensor = OdometrySensor(OdometryNoiseSettings(), np.random.default_rng(0))
+    measured = np.array([sensor.measure(np.array([0.5, 0.0, -1.0])) for _ in range(2000)])
+    assert measured.dtype == np.float32
+    np.testing.assert_allclose(measured.mean(axis=0), [0.5, 0.0, -1.0], atol=1e-3)
+    np.testing.assert_allclose(measured.std(axis=0), [0.005, 0.0, 0.01], rtol=0.1)
+    exact = OdometrySensor(OdometryNoiseSettings(scale=0.0), np.random.default_rng(0))
+    np.testing.assert_allclose(exact.measure(np.array([0.5, 0.1, -1.0])), [0.5, 0.1, -1.0], rtol=1e-6)
 
 
 def pose_errors(seed: int, n: int, **settings: float) -> np.ndarray:

@@ -50,6 +50,7 @@ def test_a_kinects_colour_is_moved_onto_its_depth(tmp_path: Path) -> None:
     [
         ("frames/frame-000001.pose.txt", "pose"),
         ("frames/frame-000001.depth.png", "depth"),
+        ("frames/frame-000001.color.jpg", "colour"),
         ("camera-intrinsics.txt", "intrinsics"),
     ],
 )
@@ -63,3 +64,11 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path, spoil: str, text: str
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SceneError, match=r"color\.jpg"):
         open_robot(tmp_path)
+
+
+def test_a_depth_image_of_another_size_is_refused(tmp_path: Path) -> None:
+    root = write_recording(tmp_path)
+    robot = open_robot(root)
+    Image.fromarray(np.zeros((3, 4), np.uint16)).save(root / "frames" / "frame-000001.depth.png")
+    with pytest.raises(SceneError, match="frame-000001.depth.png"):
+        list(robot.frames())
