@@ -55,7 +55,7 @@ class _StoredMap(msgspec.Struct, kw_only=True):
     origin_cell: tuple[int, int]
     shape: tuple[int, int]
     log_odds: bytes
-    """int8: 127 is ``OccupancyConfig.limit``."""
+    """float32, so that a file and the process that writes it answer alike."""
 
 
 class OccupancyMap:
@@ -123,13 +123,12 @@ class OccupancyMap:
 
     def to_bytes(self) -> bytes:
         """Return the map for a store, without ``closest_view_m``."""
-        scale = 127.0 / self.config.limit
         return msgspec.msgpack.encode(
             _StoredMap(
                 resolution_m=self.config.resolution_m,
                 origin_cell=self._origin,
                 shape=(self._log_odds.shape[0], self._log_odds.shape[1]),
-                log_odds=np.rint(self._log_odds * scale).astype(np.int8).tobytes(),
+                log_odds=self._log_odds.astype(np.float32).tobytes(),
             )
         )
 
@@ -142,14 +141,14 @@ class OccupancyMap:
         """
         try:
             stored = msgspec.msgpack.decode(data, type=_StoredMap)
-            cells = np.frombuffer(stored.log_odds, dtype=np.int8).reshape(stored.shape)
+            cells = np.frombuffer(stored.log_odds, dtype=np.float32).reshape(stored.shape)
         except (msgspec.MsgspecError, ValueError) as error:
             raise StoreError(f"occupancy map: damaged ({error})") from error
         if stored.resolution_m != config.resolution_m:
             raise StoreError(f"occupancy map: expected cells of {config.resolution_m} m, got {stored.resolution_m}")
         grid = cls(config)
         grid._origin = stored.origin_cell
-        grid._log_odds = cells.astype(np.float32) * np.float32(config.limit / 127.0)
+        grid._log_odds = cells.copy()
         grid._closest = np.full(stored.shape, np.inf, dtype=np.float32)
         return grid
 

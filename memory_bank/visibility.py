@@ -13,7 +13,7 @@ import numpy as np
 
 from embodied.arrays import Bool, DepthMetres, Float, Int, Points, Points2, Transform
 from embodied.config import Config
-from embodied.geometry import invert
+from embodied.geometry import invert, transform_points
 from embodied.messages import Intrinsics
 
 
@@ -89,6 +89,18 @@ def near_frustum(
     return np.flatnonzero(inside)
 
 
+def _pixels_of(
+    points: Points, T_world_camera: Transform, intrinsics: Intrinsics
+) -> tuple[Float[np.ndarray, " n_points"], Float[np.ndarray, " n_points"], Float[np.ndarray, " n_points"]]:
+    """Return column, row and depth of world points; what lies behind the camera has a depth below 0 and no pixel."""
+    in_camera = transform_points(invert(T_world_camera), points)
+    z = in_camera[:, 2]
+    safe = np.maximum(z, 1e-3)
+    u = np.rint(intrinsics.fx_px * in_camera[:, 0] / safe + intrinsics.cx_px)
+    v = np.rint(intrinsics.fy_px * in_camera[:, 1] / safe + intrinsics.cy_px)
+    return u, v, z
+
+
 def look_at(
     samples: Sequence[Float[np.ndarray, "_ 3"]],
     coarseness_m: Float[np.ndarray, " n_tracks"],
@@ -115,12 +127,7 @@ def look_at(
     lengths = np.array([len(points) for points in samples], dtype=np.int64)
     track = np.repeat(np.arange(n_tracks), lengths)
     points = np.concatenate(samples) if n_tracks else np.zeros((0, 3), dtype=np.float32)
-    T_camera_world = invert(T_world_camera).astype(np.float32)
-    in_camera = points @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
-    z = in_camera[:, 2]
-    safe = np.maximum(z, 1e-3)
-    u = np.rint(intrinsics.fx_px * in_camera[:, 0] / safe + intrinsics.cx_px)
-    v = np.rint(intrinsics.fy_px * in_camera[:, 1] / safe + intrinsics.cy_px)
+    u, v, z = _pixels_of(points, T_world_camera, intrinsics)
     border = config.border_px
     inside = (z > config.min_distance_m) & (z < config.max_distance_m) & (u >= border) & (v >= border)
     inside &= (u < intrinsics.width_px - border) & (v < intrinsics.height_px - border)

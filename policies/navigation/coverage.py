@@ -210,7 +210,8 @@ class Coverage:
     def _plan(self, terrain: Terrain) -> FloorPlan:
         config = self.config
         rules = SightRules(config.unknown_range_m, config.over_occupied_m, config.into_unknown_m)
-        return FloorPlan(coarsen(terrain.occupancy, _COARSE), terrain.grid.resolution_m * _COARSE, rules)
+        occupancy = np.where(_pockets(terrain.occupancy == UNKNOWN), np.uint8(OCCUPIED), terrain.occupancy)
+        return FloorPlan(coarsen(occupancy, _COARSE), terrain.grid.resolution_m * _COARSE, rules)
 
     def _sight(self, plan: FloorPlan, cells: Int[np.ndarray, "n 2"], angles: Float[np.ndarray, " n_angles"]) -> Sight:
         """Look from the map's cells: at known ones from near only, at unknown ones from further off too."""
@@ -320,6 +321,16 @@ def _grown(mask: Bool[np.ndarray, "rows columns"], reach: int) -> Bool[np.ndarra
     """Return the cells within ``reach`` rows and columns of a masked one."""
     grown: Bool[np.ndarray, "rows columns"] = ndimage.maximum_filter(mask.view(np.uint8), 2 * reach + 1).view(bool)
     return grown
+
+
+def _pockets(unknown: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows columns"]:
+    """Return the unknown cells from which no way over unknown cells leads to the map's edge.
+
+    They are tops of tables between chairs as often as insides of wardrobes, and to be looked at like furniture.
+    """
+    labels, _ = ndimage.label(unknown)
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return unknown & ~np.isin(labels, np.unique(edge))
 
 
 def _side_of(angles_rad: Float[np.ndarray, " n_angles"]) -> Int[np.ndarray, " n_angles"]:

@@ -73,6 +73,17 @@ def test_an_opening_into_the_unknown_is_worth_a_look() -> None:
     assert goal.x_m > 2.0
 
 
+def test_a_table_top_that_nobody_has_seen_is_worth_a_look_though_chairs_stand_around_it() -> None:
+    grid = seen_room()
+    grid.closest_view_m[:] = 1.0
+    grid.occupancy[40:58, 55:78] = FREE
+    grid.occupancy[22:42, 32:52] = OCCUPIED
+    grid.occupancy[25:39, 35:49] = UNKNOWN
+    goal = new_coverage().choose(*ground(grid, 0.6, 0.6), yaw_rad=0.0)
+    assert goal is not None
+    assert np.hypot(goal.x_m - 2.1, goal.y_m - 1.6) < 1.6
+
+
 def test_what_stays_hidden_is_given_up() -> None:
     terrain, field = ground(seen_room(), 0.6, 0.6)
     coverage = new_coverage()
