@@ -255,7 +255,7 @@ def summarise(
         objects_day_one=score_objects(days[0].objects, objects[0]),
         changes=score_changes(days[1].changes, changes),
         questions=score_questions(results),
-        goals=score_goals(goals),
+        goals=score_goals(goals, episode.settings.n_goals),
         frames_per_second=episode.n_frames / max(episode.moving_s, 1e-6),
         peak_rss_mb=round(sum(rss_mb.values()), 1),
         processes_rss_mb=rss_mb,

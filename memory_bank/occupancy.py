@@ -48,9 +48,14 @@ class OccupancyConfig(Config):
     """What the robot stands on is free."""
 
 
+MAP_FORMAT = 2
+"""1 held odds in eight bits."""
+
+
 class _StoredMap(msgspec.Struct, kw_only=True):
     """The map as bytes."""
 
+    format: int = MAP_FORMAT
     resolution_m: float
     origin_cell: tuple[int, int]
     shape: tuple[int, int]
@@ -141,6 +146,8 @@ class OccupancyMap:
         """
         try:
             stored = msgspec.msgpack.decode(data, type=_StoredMap)
+            if stored.format != MAP_FORMAT:
+                raise StoreError(f"occupancy map: expected format {MAP_FORMAT}, got {stored.format}")
             cells = np.frombuffer(stored.log_odds, dtype=np.float32).reshape(stored.shape)
         except (msgspec.MsgspecError, ValueError) as error:
             raise StoreError(f"occupancy map: damaged ({error})") from error

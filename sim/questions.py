@@ -76,7 +76,8 @@ def _right_when(question: Question, answer: Answer) -> bool:
 
 
 def _right_changes(question: Question, answer: Answer) -> bool:
-    return score_changes(question.changes, answer.changes).f1 >= SET_TOLERANCE
+    score = score_changes(question.changes, answer.changes)
+    return min(score.precision, score.recall) >= SET_TOLERANCE
 
 
 def _right_count(question: Question, answer: Answer) -> bool:

@@ -123,8 +123,8 @@ class Coverage:
     def look(self, terrain: Terrain, x_m: float, y_m: float, yaw_rad: float) -> None:
         """Count one look from a place along a heading at all that should be in view."""
         looks = self._looks_on(terrain.grid)
-        # Between the rays that count gains lie others, for these thin out with distance. All are taken from one list, so
-        # that a ray that counted a gain is the same to the last bit: what it counted will not be counted again.
+        # Between the rays that count gains lie others, for these thin out with distance. All are taken from one list,
+        # so that a ray that counted a gain is the same to the last bit: what it counted will not be counted again.
         fan = np.arange(-self._half * _BETWEEN, self._half * _BETWEEN + 1)
         middle = round((yaw_rad + np.pi) / self._spacing_rad * _BETWEEN)
         angles = self._all_angles[(middle + fan) % len(self._all_angles)]

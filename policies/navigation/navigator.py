@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -71,6 +71,7 @@ class Finished:
     detail: str
 
 
+@runtime_checkable
 class Task(Protocol):
     """Something for the robot to do."""
 

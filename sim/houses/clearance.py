@@ -59,7 +59,7 @@ def clearance(plan: FloorPlan, footprints: Sequence[Rectangle]) -> FreeFloor:
 def rooms_reachable(plan: FloorPlan, floor: FreeFloor) -> bool:
     """Tell whether the robot can get into every room and has some floor there."""
     areas = [(floor.window(room.rectangle_m) & floor.reachable).sum() * CELL_M**2 for room in plan.regions]
-    return min(areas) >= FREE_PER_ROOM_M2
+    return bool(min(areas) >= FREE_PER_ROOM_M2)
 
 
 def door_passages(plan: FloorPlan, depth_m: float) -> List[Rectangle]:

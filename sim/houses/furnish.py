@@ -283,7 +283,7 @@ def place_on_floor(
         ]
         T[2, 3] = REST_M
         bounds = bounds_of(template, T)
-        before = (np.cos(wall * np.pi / 2) * 0.6, np.sin(wall * np.pi / 2) * 0.6)
+        before = (float(np.cos(wall * np.pi / 2)) * 0.6, float(np.sin(wall * np.pi / 2)) * 0.6)
         reach = footprint(bounds)
         front = (
             reach[0] + min(before[0], 0.0),

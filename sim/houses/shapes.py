@@ -12,7 +12,7 @@ from typing import Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from embodied.arrays import Float, Int, Points, Vector3
+from embodied.arrays import Float, Int, Vector3
 
 Vec3 = Tuple[float, float, float]
 TILE_M = 0.5

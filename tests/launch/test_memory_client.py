@@ -111,7 +111,6 @@ def test_the_map_is_one_map(memories: dict[str, Memory]) -> None:
     for arguments in ({}, {"session": "day-1"}, {"session": "day-2", "min_seq": N_FRAMES - 1}):
         live, kept = (memory.map(**arguments) for memory in memories.values())
         assert (live.session, live.seq, live.origin_m) == (kept.session, kept.seq, kept.origin_m)
-        # The file holds each cell's odds in eight bits, so a cell just at a threshold may fall to the other side.
         np.testing.assert_array_equal(live.occupancy, kept.occupancy)
         assert np.isfinite(live.closest_view_m).any()
         assert np.isinf(kept.closest_view_m).all(), "how near a cell was seen is for a robot that explores now"

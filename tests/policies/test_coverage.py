@@ -77,11 +77,14 @@ def test_a_table_top_that_nobody_has_seen_is_worth_a_look_though_chairs_stand_ar
     grid = seen_room()
     grid.closest_view_m[:] = 1.0
     grid.occupancy[40:58, 55:78] = FREE
-    grid.occupancy[22:42, 32:52] = OCCUPIED
-    grid.occupancy[25:39, 35:49] = UNKNOWN
+    grid.occupancy[20:42, 30:52] = OCCUPIED
+    grid.occupancy[22:40, 32:50] = UNKNOWN
     goal = new_coverage().choose(*ground(grid, 0.6, 0.6), yaw_rad=0.0)
     assert goal is not None
-    assert np.hypot(goal.x_m - 2.1, goal.y_m - 1.6) < 1.6
+    to_table = np.array([2.05, 1.55]) - (goal.x_m, goal.y_m)
+    bearing = np.arctan2(to_table[1], to_table[0])
+    assert np.hypot(*to_table) < 2.0
+    assert abs((bearing - goal.yaw_rad + np.pi) % (2 * np.pi) - np.pi) < 0.5
 
 
 def test_what_stays_hidden_is_given_up() -> None:
