@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
 
 from embodied.config import Config
 from embodied.errors import DeadlineExceeded, EmbodiedError, ProtocolError
@@ -17,9 +21,16 @@ from embodied.messages import (
     ActionResponse,
     GetMap,
     GetTask,
+    ListObjects,
+    ListRooms,
     MapReply,
+    MemoryRequest,
     MemoryResponse,
+    ObjectRecord,
+    ObjectsReply,
     Observation,
+    Point,
+    RoomsReply,
     RunTask,
     TaskRequest,
     TaskStatus,
@@ -27,9 +38,13 @@ from embodied.messages import (
 from embodied.process import ProcessConfig, ProcessLink, run_process
 from embodied.security import Security
 from embodied.transport import Deadline, LatestSubscriber, RpcClient, RpcServer, wait_any
-from policies.navigation.navigator import Body, Explore, Finished, GoTo, NavigationConfig, Task
+from policies.navigation.navigator import Body, Finished, GoTo, NavigationConfig, Task
+from policies.navigation.patrol import Patrol
+from policies.navigation.standing import Target
 
 logger = logging.getLogger(__name__)
+
+ReplyT = TypeVar("ReplyT", MapReply, ObjectsReply, RoomsReply)
 
 
 class PolicyConfig(Config):
@@ -51,6 +66,8 @@ class PolicyConfig(Config):
     """… or the memory does not answer; it first takes in all that the robot has shown."""
     action_timeout_s: float = 5.0
     """… or the robot does not answer a command."""
+    same_thing_m: float = 0.1
+    """The remembered thing as near to a target as this is what the robot is sent to."""
     grace_s: float = 1.0
     """A command is void when it has not begun as long after its time, on the robot's clock."""
     poll_s: float = 0.1
@@ -69,6 +86,7 @@ class PolicyServer:
         self._request: RunTask | None = None
         self._body: Body | None = None
         self._session = ""
+        self._session_start_ns = 0
         self._n_chunks = 0
         self._observation: Observation | None = None
         self._answered_seq = -1
@@ -153,6 +171,7 @@ class PolicyServer:
         if observation.session != self._session:
             logger.info("session %s begins at observation %d", observation.session, observation.seq)
             self._session, self._n_chunks, self._answered_seq = observation.session, 0, -1
+            self._session_start_ns = observation.stamp_ns
             self._body = Body(self._config.navigation)
         self._observation = observation
 
@@ -179,7 +198,7 @@ class PolicyServer:
         assert observation is not None, "a step needs an observation"
         assert body is not None, "a session has a body"
         if self._task is None:
-            self._task = _new_task(request, body)
+            self._task = self._new_task(request, body)
         started_s = time.perf_counter()
         reply = self._map(observation)
         planning_s = time.perf_counter()
@@ -210,10 +229,42 @@ class PolicyServer:
         self._answered_seq = observation.seq
         self._deadline = Deadline(self._config.observation_timeout_s)
 
+    def _new_task(self, request: RunTask, body: Body) -> Task:
+        if request.kind == "explore":
+            return Patrol(body, request.max_steps, self._unseen)
+        assert request.target_m is not None, "checked when the request came"
+        return GoTo(body, self._target(request.target_m), request.max_steps)
+
+    def _target(self, position_m: Point) -> Target:
+        """Return what the memory knows of the thing at a place: size and room tell it from a wall that hides it."""
+        objects = self._ask(ListObjects(), ObjectsReply).objects
+        near = [record for record in objects if _apart_m(record.position_m, position_m) <= self._config.same_thing_m]
+        if not near:
+            return Target(position_m)
+        record = min(near, key=lambda other: _apart_m(other.position_m, position_m))
+        return self._targets([record])[0]
+
+    def _unseen(self) -> list[Target]:
+        """Return what the memory expects to be there and has not seen since the session began."""
+        objects = self._ask(ListObjects(), ObjectsReply).objects
+        return self._targets([record for record in objects if record.last_seen_ns < self._session_start_ns])
+
+    def _targets(self, records: Sequence[ObjectRecord]) -> list[Target]:
+        if not records:
+            return []
+        outlines_m = {room.name: room.outline_m for room in self._ask(ListRooms(), RoomsReply).rooms}
+        return [
+            Target(r.position_m, 0.5 * float(np.hypot(*r.box.size_m[:2])), outlines_m.get(r.room, ())) for r in records
+        ]
+
+    def _ask(self, request: MemoryRequest, reply_type: type[ReplyT]) -> ReplyT:
+        reply = self._memory.call(request)
+        if not isinstance(reply, reply_type):
+            raise ProtocolError(f"expected {reply_type.__name__}, got {type(reply).__name__}")
+        return reply
+
     def _map(self, observation: Observation) -> MapReply:
-        reply = self._memory.call(GetMap(session=observation.session, min_seq=observation.seq))
-        if not isinstance(reply, MapReply):
-            raise ProtocolError(f"expected a map_reply, got {type(reply).__name__}")
+        reply = self._ask(GetMap(session=observation.session, min_seq=observation.seq), MapReply)
         if reply.session != observation.session or reply.seq < observation.seq:
             raise DeadlineExceeded(
                 f"the memory's map is of {reply.session!r} up to {reply.seq}, not of {observation.session!r} up to "
@@ -262,11 +313,8 @@ def _check(request: RunTask) -> None:
         raise ValueError("target_m: expected a position for go_to, got None")
 
 
-def _new_task(request: RunTask, body: Body) -> Task:
-    if request.kind == "explore":
-        return Explore(body, request.max_steps)
-    assert request.target_m is not None, "checked when the request came"
-    return GoTo(body, request.target_m, request.max_steps)
+def _apart_m(a: Point, b: Point) -> float:
+    return float(np.linalg.norm(np.subtract(a, b)))
 
 
 def main(config: PolicyConfig, link: ProcessLink) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from embodied.arrays import Bool, Float, Int, Points2
+from embodied.arrays import Bool, Float, Int, Points2, UInt8
 from embodied.config import Config
 from policies.navigation.grid import FREE, OCCUPIED, UNKNOWN, DistanceField, Grid, Terrain, Vector2
 from policies.navigation.view import CameraView, FloorPlan, Sight, SightRules, coarsen, sum_blocks
@@ -99,7 +99,7 @@ class Coverage:
         self._angles = self._all_angles[::_BETWEEN]
         # The picture's edges do not count: a thing cut off there is not recognised.
         self._half = int(0.45 * camera.horizontal_fov_rad / self._spacing_rad)
-        self._n_looks: Int[np.ndarray, "sides rows columns"] | None = None
+        self._n_looks: UInt8[np.ndarray, "sides rows columns"] | None = None
         self._grid: Grid | None = None
         self._goal: Viewpoint | None = None
 
@@ -290,7 +290,7 @@ class Coverage:
         # The best look stands for the unknown, the extent of which nobody knows.
         self.progress = n_near / (total + best_gain) if total else 0.0
 
-    def _looks_on(self, grid: Grid) -> Int[np.ndarray, "sides rows columns"]:
+    def _looks_on(self, grid: Grid) -> UInt8[np.ndarray, "sides rows columns"]:
         """Return the counts of looks on this grid, carried over when the map has grown."""
         old, looks = self._grid, self._n_looks
         if looks is None or old is None or old.resolution_m != grid.resolution_m:
@@ -302,8 +302,8 @@ class Coverage:
 
 
 def carry_over(
-    values: Int[np.ndarray, "layers old_rows old_columns"], old: Grid, new: Grid
-) -> Int[np.ndarray, "layers rows columns"]:
+    values: UInt8[np.ndarray, "layers old_rows old_columns"], old: Grid, new: Grid
+) -> UInt8[np.ndarray, "layers rows columns"]:
     """Return values of one grid's cells on another of the same resolution, 0 where the first has none."""
     moved = np.zeros((len(values), *new.shape), dtype=values.dtype)
     windows = []

@@ -19,6 +19,8 @@ from embodied.config import Config
 from embodied.messages import MapReply
 
 UNKNOWN, FREE, OCCUPIED = 0, 1, 2
+_MARGIN_M = 1.0
+"""Kept around the known part of a map."""
 _NO_NODE = -9999
 """What scipy writes where there is no predecessor."""
 
@@ -84,9 +86,10 @@ class Grid:
         known = reply.occupancy != UNKNOWN
         if not known.any():
             return cls(reply.resolution_m, reply.origin_m, reply.occupancy, reply.closest_view_m)
-        # Most of a growing map is empty margin; two cells of it stay as the border to the unknown.
+        # Most of a growing map is empty margin. Some stays: the robot may stand where it has not seen anything yet.
+        margin = round(_MARGIN_M / reply.resolution_m)
         spans = [np.flatnonzero(known.any(axis=1 - axis)) for axis in (0, 1)]
-        rows, columns = (slice(max(int(span[0]) - 2, 0), int(span[-1]) + 3) for span in spans)
+        rows, columns = (slice(max(int(span[0]) - margin, 0), int(span[-1]) + margin + 1) for span in spans)
         origin_m = (
             reply.origin_m[0] + columns.start * reply.resolution_m,
             reply.origin_m[1] + rows.start * reply.resolution_m,
@@ -99,7 +102,7 @@ class Grid:
         rows, columns = self.occupancy.shape
         return rows, columns
 
-    def cells_of(self, points_m: Points2) -> Int[np.ndarray, "n_points 2"]:
+    def cells_of(self, points_m: Float[np.ndarray, "*n 2"]) -> Int[np.ndarray, "*n 2"]:
         """Return the cell of each position, which may lie outside the map."""
         scaled = (np.asarray(points_m, dtype=float) - self.origin_m) / self.resolution_m
         return np.floor(scaled[..., ::-1]).astype(np.int64)
@@ -284,8 +287,10 @@ class DistanceField:
             current = np.where(move, before, current)
 
 
-def distance_field(terrain: Terrain, source: Cell, limit_m: float = np.inf) -> DistanceField:
+def distance_field(terrain: Terrain, source: Cell, limit_m: float = np.inf, shy: bool = True) -> DistanceField:
     """Return the cheapest ways from a traversable cell to all others within ``limit_m``: Dijkstra over 8 neighbours.
+
+    Without ``shy`` a metre counts the same wherever it is.
 
     Raises:
         ValueError: The source is not traversable.
@@ -299,7 +304,7 @@ def distance_field(terrain: Terrain, source: Cell, limit_m: float = np.inf) -> D
     node[1:-1, 1:-1][terrain.traversable] = np.arange(len(flat), dtype=np.int32)
     gap = max(config.preferred_clearance_m - config.minimum_clearance_m, 1e-9)
     crowding = np.clip((config.preferred_clearance_m - terrain.clearance_m.ravel()[flat]) / gap, 0.0, 1.0)
-    weight = (1.0 + config.crowding_cost * crowding) * grid.resolution_m
+    weight = (1.0 + (config.crowding_cost if shy else 0.0) * crowding) * grid.resolution_m
     offsets = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)])
     padded = (flat // columns + 1) * (columns + 2) + flat % columns + 1
     neighbours = node.ravel()[padded[:, None] + (offsets[:, 0] * (columns + 2) + offsets[:, 1])[None, :]]
@@ -318,7 +323,7 @@ def distance_field(terrain: Terrain, source: Cell, limit_m: float = np.inf) -> D
     return DistanceField(terrain, source, cost_m.reshape(rows, columns), predecessor.reshape(rows, columns))
 
 
-def shorten_path(terrain: Terrain, path_m: Points2) -> Points2:
+def shorten_path(terrain: Terrain, path_m: Points2) -> Float[np.ndarray, "n_corners 2"]:
     """Return a path with fewer corners: straight wherever that comes no nearer to obstacles than the path itself did.
 
     Where the path keeps more than the preferred clearance the straight line need keep no more than that.

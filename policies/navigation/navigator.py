@@ -10,7 +10,7 @@ import numpy as np
 from embodied.arrays import Float, Points2, Twists
 from embodied.config import Config
 from embodied.geometry import yaw_of
-from embodied.messages import MapReply, Observation, Point
+from embodied.messages import MapReply, Observation
 from policies.navigation.controller import ControllerConfig, Plan, Pose, back_off, follow, get_free
 from policies.navigation.coverage import Coverage, CoverageConfig, StepCost
 from policies.navigation.grid import (
@@ -23,7 +23,13 @@ from policies.navigation.grid import (
     distance_field,
     shorten_path,
 )
-from policies.navigation.standing import GoToConfig, StandingPlace, find_standing_places, target_in_view
+from policies.navigation.standing import (
+    GoToConfig,
+    StandingPlace,
+    Target,
+    find_standing_places,
+    target_in_view,
+)
 from policies.navigation.view import CameraView
 
 _MAX_LOOKS = 40
@@ -290,11 +296,11 @@ class GoTo(_Driving):
 
     kind = "go_to"
 
-    def __init__(self, body: Body, target_m: Point, max_steps: int) -> None:
+    def __init__(self, body: Body, target: Target, max_steps: int) -> None:
         super().__init__(body, max_steps)
-        if not np.isfinite(target_m).all():
-            raise ValueError(f"target_m: expected three finite numbers, got {target_m}")
-        self._target_m = target_m
+        if not np.isfinite(target.position_m).all():
+            raise ValueError(f"target_m: expected three finite numbers, got {target.position_m}")
+        self._target = target
         self._tried: list[StandingPlace] = []
         self._place: StandingPlace | None = None
         self._first_cost_m = 0.0
@@ -314,12 +320,15 @@ class GoTo(_Driving):
                     return Finished("failed", f"not there yet when the {self._max_steps} steps were used up")
                 return self._commit(plan)
             arrived = np.hypot(place.x_m - pose.x_m, place.y_m - pose.y_m) < 0.15
-            if arrived and target_in_view(observation, self._target_m, self._config.go_to.own_front_m):
+            if arrived and self._shows_target(observation):
                 self.progress = 1.0
                 return Finished("succeeded", "stands before the target and faces it")
             self._tried.append(place)
             self._place = None
         return self._give_up()
+
+    def _shows_target(self, observation: Observation) -> bool:
+        return target_in_view(observation, self._target.position_m, self._target.own_front_m(self._config.go_to))
 
     def _keep_or_find(self, terrain: Terrain, distances: DistanceField, camera: CameraView) -> StandingPlace | None:
         """Return the place chosen before while it can still be reached, else the best that was not tried."""
@@ -330,7 +339,7 @@ class GoTo(_Driving):
                 return self._place
         if len(self._tried) >= self._config.go_to.n_places:
             return None
-        places = find_standing_places(self._config.go_to, terrain, distances, camera, self._target_m, self._tried)
+        places = find_standing_places(self._config.go_to, terrain, distances, camera, self._target, self._tried)
         self._place = places[0] if places else None
         return self._place
 
@@ -340,7 +349,7 @@ class GoTo(_Driving):
         self.progress = max(self.progress, 0.9 * share)
 
     def _give_up(self) -> Finished:
-        where = "({:.2f}, {:.2f}, {:.2f})".format(*self._target_m)
+        where = "({:.2f}, {:.2f}, {:.2f})".format(*self._target.position_m)
         if self._tried:
             return Finished("failed", f"the target at {where} is hidden from {len(self._tried)} places near it")
         return Finished(

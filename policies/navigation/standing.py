@@ -15,6 +15,9 @@ from embodied.messages import Observation, Point
 from policies.navigation.grid import FREE, Cell, Disc, DistanceField, Terrain, Vector2, distance_field
 from policies.navigation.view import CameraView
 
+_BLIND_M = 0.5
+"""Depth cameras measure nothing nearer than some tenths of a metre."""
+
 
 class GoToConfig(Config):
     """What counts as being there."""
@@ -27,13 +30,17 @@ class GoToConfig(Config):
     """Worth in metres of a view with something else standing between."""
     edge_cost: float = 10.0
     """Worth in metres of each radian by which the target is nearer than this to the upper or lower edge …"""
-    edge_margin_rad: float = 0.15
+    edge_margin_rad: float = 0.12
     """… of the picture."""
     beyond_cost: float = 10.0
     """Worth of each metre by which the way to the target, over the place nearest to it, exceeds ``wanted_m``."""
-    wanted_m: float = 0.85
+    wanted_m: float = 0.82
+    other_room_cost: float = 2.0
+    """Worth in metres of standing outside of the target's room."""
     own_front_m: float = 0.38
     """What the camera sees in the target's direction may lie as far from it along the floor: the thing's own front."""
+    front_margin_m: float = 0.10
+    """Added to what is known of the thing's size, for what is remembered is not exact."""
     same_side_cost: float = 1.0
     """Worth in metres of standing on a side of the target from which it was found hidden, for each time."""
     n_places: int = 5
@@ -57,12 +64,27 @@ class StandingPlace:
         return replace(self, cell=cell)
 
 
+@dataclass(frozen=True)
+class Target:
+    """What to stand before, and what the memory knows of it beside the place."""
+
+    position_m: Point
+    radius_m: float | None = None
+    """Half of its largest extent along the floor, None where that is not known."""
+    room_m: Sequence[tuple[float, float]] = ()
+    """Outline of its room, empty where that is not known."""
+
+    def own_front_m(self, config: GoToConfig) -> float:
+        """Return how far from its middle, along the floor, its own front may be met."""
+        return config.own_front_m if self.radius_m is None else self.radius_m + config.front_margin_m
+
+
 def find_standing_places(
     config: GoToConfig,
     terrain: Terrain,
     distances: DistanceField,
     camera: CameraView,
-    target_m: Point,
+    target: Target,
     tried: Sequence[StandingPlace] = (),
 ) -> list[StandingPlace]:
     """Return places from which the target should be in view, best first; empty if none near it can be reached.
@@ -71,8 +93,8 @@ def find_standing_places(
     itself and the target, and little of that, and shows the target well inside the picture. A table by a wall has
     places on both sides of the wall: which side is the right one shows when the robot looks, so no side is left out.
     """
-    sides = _sides_of(config, terrain, distances, target_m)
-    found = [place for side in sides for place in _on_side(config, terrain, distances, camera, target_m, tried, side)]
+    sides = _sides_of(config, terrain, distances, target.position_m)
+    found = [place for side in sides for place in _on_side(config, terrain, distances, camera, target, tried, side)]
     return sorted(found, key=lambda place: place.cost)
 
 
@@ -81,11 +103,12 @@ def _on_side(
     terrain: Terrain,
     distances: DistanceField,
     camera: CameraView,
-    target_m: Point,
+    target: Target,
     tried: Sequence[StandingPlace],
     side: Bool[np.ndarray, "rows columns"],
 ) -> list[StandingPlace]:
     """Return the places on one side of the target, best first."""
+    target_m = target.position_m
     cells, way_m = _cells_around(config, terrain, target_m, side)
     centers = terrain.grid.centers_of(cells)
     keep = np.ones(len(cells), dtype=bool)
@@ -105,6 +128,8 @@ def _on_side(
     cost = distance + over_m + 2.0 * crowded + config.hidden_cost * hidden
     cost += config.edge_cost * np.maximum(cut_rad, 0.0)
     cost += config.beyond_cost * np.maximum(way_m - config.wanted_m, 0.0)
+    if len(target.room_m) >= 3:
+        cost += config.other_room_cost * ~inside_outline(centers, np.asarray(target.room_m, dtype=float))
     cost += config.same_side_cost * n_tried_here
     cost += 0.02 * distances.cost_m[cells[:, 0], cells[:, 1]]
     order = np.argsort(cost, kind="stable")
@@ -141,8 +166,7 @@ def _cells_around(
     distance = np.hypot(offsets[:, 0], offsets[:, 1])
     nearest = int(np.argmin(distance))
     row, column = cells[nearest].tolist()
-    # Crowded metres count longer in the field, so that the true way is never longer than the limit.
-    around = distance_field(terrain, (row, column), limit_m=config.around_m)
+    around = distance_field(terrain, (row, column), limit_m=config.around_m, shy=False)
     cells = np.argwhere(side & np.isfinite(around.cost_m))
     return cells, around.cost_m[cells[:, 0], cells[:, 1]] + distance[nearest]
 
@@ -165,6 +189,16 @@ def _between(
     hidden = (~backwards & free_again).any(axis=1)
     length = np.hypot(*(target_m - places_m).T) / n_samples
     return (~free).sum(axis=1) * length, hidden.astype(np.int64)
+
+
+def inside_outline(points_m: Points2, outline_m: Float[np.ndarray, "n_corners 2"]) -> Bool[np.ndarray, " n_points"]:
+    """Tell which points lie inside a polygon: a ray to the right crosses its sides an odd number of times."""
+    x, y = points_m[:, 0, None], points_m[:, 1, None]
+    (x0, y0), (x1, y1) = outline_m.T, np.roll(outline_m, -1, axis=0).T
+    crosses = (y0 > y) != (y1 > y)
+    slope = (x1 - x0) / np.where(y1 == y0, 1.0, y1 - y0)
+    inside: Bool[np.ndarray, " n_points"] = (crosses & (x < x0 + (y - y0) * slope)).sum(axis=1) % 2 == 1
+    return inside
 
 
 def target_in_view(observation: Observation, target_m: Point, own_front_m: float) -> bool:
@@ -190,7 +224,8 @@ def target_in_view(observation: Observation, target_m: Point, own_front_m: float
     window = depth[max(v - half, 0) : v + half + 1, max(u - half, 0) : u + half + 1]
     met_m = window[window > 0] / 1000.0
     if met_m.size == 0:
-        return True
+        # Depth cameras are blind close by: a far target has something just before the camera, a near one may be it.
+        return bool(z < _BLIND_M)
     # All pixels of the small window are taken along the ray through the target.
     short = T_world_camera[:3, :3] @ (target[:3] * (1.0 - np.minimum(met_m, z)[:, None] / z)).T
     return bool((np.hypot(short[0], short[1]) <= own_front_m).mean() >= 0.2)

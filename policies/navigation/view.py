@@ -84,7 +84,7 @@ def sum_blocks(
     return _blocks(values, factor, 0).sum(axis=(-3, -1))
 
 
-def _blocks(values: np.ndarray, factor: int, fill: float) -> np.ndarray:
+def _blocks(values: np.ndarray, factor: int, fill: int) -> np.ndarray:
     """Split the last two axes into blocks, filling up the last ones."""
     *layers, n_rows, n_columns = values.shape
     ends = (0, -n_rows % factor), (0, -n_columns % factor)

@@ -6,10 +6,10 @@ from typing import Sequence
 
 import numpy as np
 
-from embodied.arrays import Points, Rotation, Vector3
+from embodied.arrays import Float, Rotation, Vector3
 
 
-def estimate_up(normals: Sequence[Points], nominal_up: Vector3, *, cone_rad: float = 0.8) -> Vector3:
+def estimate_up(normals: Sequence[Float[np.ndarray, "_ 3"]], nominal_up: Vector3, *, cone_rad: float = 0.8) -> Vector3:
     """Return the direction that most level-looking surface agrees on.
 
     Floors, tables and counters share one normal; walls stand across it. So: the densest direction among the normals

@@ -60,10 +60,11 @@ def test_a_map_is_cut_to_what_is_known_and_stays_in_place() -> None:
     occupancy = np.zeros((200, 300), np.uint8)
     occupancy[50:60, 70:90] = FREE
     grid = Grid.of(reply_of(occupancy))
-    assert grid.shape == (14, 24)
+    assert grid.shape == (10 + 2 * 20, 20 + 2 * 20)  # a metre around
     row, column = grid.cell_of(70.5 * 0.05, 50.5 * 0.05)
     assert grid.occupancy[row, column] == FREE
     assert grid.occupancy[row - 1, column] == UNKNOWN
+    assert grid.cell_of(0.0, 0.0) == (-30, -50)
 
 
 def test_layers_that_do_not_fit_together_are_refused() -> None:

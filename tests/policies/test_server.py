@@ -16,11 +16,17 @@ from embodied.messages import (
     ActionChunk,
     ActionReply,
     ActionRequest,
+    Box,
     GetMap,
     GetTask,
+    ListObjects,
+    ListRooms,
     MapReply,
     MemoryRequest,
     MemoryStatus,
+    ObjectRecord,
+    ObjectsReply,
+    RoomsReply,
     RunTask,
     TaskResponse,
     TaskStatus,
@@ -55,6 +61,7 @@ class Line:
     chunks: list[ActionChunk] = field(default_factory=list)
     judge: Callable[[ActionChunk], str] = lambda chunk: ""
     """Why the robot refuses a chunk."""
+    objects: tuple[ObjectRecord, ...] = ()
     memory_answers: Callable[[MapReply], msgspec.Struct] = lambda reply: reply
     stopping: threading.Event = field(default_factory=threading.Event)
     publish: threading.Event = field(default_factory=threading.Event)
@@ -73,12 +80,19 @@ class Line:
                 ready = wait_any([actions, memory], 0.02)
                 call = memory.receive(0.0) if memory in ready else None
                 if call is not None:
-                    assert isinstance(call.request, GetMap)
-                    assert call.request.min_seq == self.world.seq
-                    call.reply(self.memory_answers(self.world.map()))
+                    call.reply(self._remember(call.request))
                 call = actions.receive(0.0) if actions in ready else None
                 if call is not None:
                     self._execute(call.request, latest, call.reply)
+
+    def _remember(self, request: msgspec.Struct) -> msgspec.Struct:
+        if isinstance(request, ListObjects):
+            return ObjectsReply(objects=self.objects)
+        if isinstance(request, ListRooms):
+            return RoomsReply(rooms=())
+        assert isinstance(request, GetMap)
+        assert request.min_seq == self.world.seq
+        return self.memory_answers(self.world.map())
 
     def _execute(self, chunk: ActionChunk, latest: LatestPublisher, reply: Callable[[msgspec.Struct], None]) -> None:
         reason = self.judge(chunk)
@@ -159,6 +173,20 @@ def test_tasks_follow_each_other_in_a_session_and_chunks_count_anew_in_the_next(
     line.publish.set()
     finish(line, EXPLORE)
     n_first = len(line.chunks)
+    box = Box(center_m=(2.2, 0.15, 0.8), size_m=(0.1, 0.1, 0.1))
+    line.objects = (
+        ObjectRecord(
+            id="o1",
+            label="mug",
+            position_m=box.center_m,
+            box=box,
+            state="present",
+            confidence=1.0,
+            first_seen_ns=0,
+            last_seen_ns=0,
+            room="",
+        ),
+    )
     reached = finish(line, RunTask(kind="go_to", session="day-1", target_m=(2.2, 0.15, 0.8), max_steps=100))
     assert (reached.state, reached.progress) == ("succeeded", 1.0)
     assert reached.n_steps == sum(len(chunk.twists) for chunk in line.chunks[n_first:])
