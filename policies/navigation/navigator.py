@@ -7,7 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from embodied.arrays import Float, Points2, Twists
+from embodied.arrays import Points2, Twists
 from embodied.config import Config
 from embodied.geometry import yaw_of
 from embodied.messages import MapReply, Observation
@@ -313,7 +313,7 @@ class GoTo(_Driving):
             place = self._keep_or_find(terrain, distances, camera)
             if place is None:
                 return self._give_up()
-            self._note_progress(distances.cost_m[place.cell])
+            self._note_progress(float(distances.cost_m[place.cell]))
             plan = self._drive(distances, pose, place.x_m, place.y_m, place.yaw_rad)
             if len(plan.twists):
                 if self._out_of_steps():
@@ -343,9 +343,9 @@ class GoTo(_Driving):
         self._place = places[0] if places else None
         return self._place
 
-    def _note_progress(self, cost_m: Float[np.ndarray, ""]) -> None:
-        self._first_cost_m = max(self._first_cost_m, float(cost_m))
-        share = 1.0 - float(cost_m) / self._first_cost_m if self._first_cost_m > 0.0 else 0.9
+    def _note_progress(self, cost_m: float) -> None:
+        self._first_cost_m = max(self._first_cost_m, cost_m)
+        share = 1.0 - cost_m / self._first_cost_m if self._first_cost_m > 0.0 else 0.9
         self.progress = max(self.progress, 0.9 * share)
 
     def _give_up(self) -> Finished:
