@@ -304,7 +304,7 @@ def _two_days(episode: Episode, memory: Memory) -> EpisodeSummary:
     drives = episode.drive("errands", EVENING_NS, choose_goals(results, settings.n_goals))
     for _, goal in drives:
         progress.done(
-            f"{'there' if goal.success else 'MISSED'}  {goal.question} {goal.geodesic_m:.2f} m away, "
+            f"{'there' if goal.success else 'MISSED'}  {goal.question} {goal.geodesic_m:.2f} m of way left, "
             f"{'in view' if goal.in_view else 'not in view'}"
         )
     wall_s = {

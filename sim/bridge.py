@@ -142,7 +142,9 @@ class Bridge:
             ProcessError: A consumer of the stream went away; the robot was halted first.
         """
         while not self._link.stopping:
-            wait_any([self._operator, self._actions, self._pipe], _POLL_S)
+            idle = not wait_any([self._operator, self._actions, self._pipe], _POLL_S)
+            if idle and self._session is not None:
+                self._latest.repeat()  # the robot waits for an answer to the last observation: it must be seen
             try:
                 self._serve_consumers()
                 self._serve_operator()

@@ -46,7 +46,10 @@ class GoalResult(Structure):
     """Where the memory said it was."""
     success: bool
     geodesic_m: float
-    """From the robot to the nearest place by the real thing where it can stand, and on to the thing."""
+    """The way from the robot to the nearest place to the real thing, in its room, where a robot can stand: Habitat's
+    measure, whose goals too are moved to the navigable floor."""
+    distance_m: float
+    """Straight along the floor to the thing's middle, which may lie deep on a table."""
     in_view: bool
     n_steps: int
     detail: str = ""
@@ -144,6 +147,7 @@ def judge_drive(
         target_m=drive.target_m,
         success=geodesic_m <= GOAL_RADIUS_M and in_view,
         geodesic_m=geodesic_m,
+        distance_m=float(np.hypot(pose.x_m - thing.position_m[0], pose.y_m - thing.position_m[1])),
         in_view=in_view,
         n_steps=drive.n_steps,
         detail=drive.detail,
@@ -151,7 +155,7 @@ def judge_drive(
 
 
 def _geodesic_to(thing: TruthObject, start: Tuple[float, float], grid: Grid, regions: Sequence[Region]) -> float:
-    """Return the way to a thing, which ends on its own side of the wall."""
+    """Return the way to the nearest navigable place to a thing, on its own side of the wall."""
     rooms = [r.rectangle_m for r in regions if r.name == thing.room]
     if not rooms:
         return float("inf")
@@ -163,8 +167,7 @@ def _geodesic_to(thing: TruthObject, start: Tuple[float, float], grid: Grid, reg
         return float("inf")
     distances = np.linalg.norm(centers[inside] - thing.position_m[:2], axis=1)
     nearest = centers[inside][int(distances.argmin())]
-    between = geodesic_distance(grid, start, (float(nearest[0]), float(nearest[1])))
-    return between + float(distances.min())
+    return geodesic_distance(grid, start, (float(nearest[0]), float(nearest[1])))
 
 
 def score_questions(results: Sequence[QuestionResult]) -> QuestionScore:

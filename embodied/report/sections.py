@@ -144,7 +144,7 @@ def goals(items: Sequence[GoalItem]) -> Optional[Markup]:
     for item in items:
         facts = []
         if item.geodesic_m is not None:
-            facts.append(element("span", f"{item.geodesic_m:.2f} m away"))
+            facts.append(element("span", f"{item.geodesic_m:.2f} m of way left"))
         if item.in_view is not None:
             facts.append(element("span", "in view" if item.in_view else "not in view"))
         image = (

@@ -32,6 +32,7 @@ class LatestPublisher(Channel):
         """
         super().__init__(address, security)
         self._n_subscribers = 0
+        self._newest: Optional[bytes] = None
         self._bind(zmq.XPUB, {zmq.SNDHWM: queue, zmq.XPUB_VERBOSER: 1})
 
     @property
@@ -63,7 +64,18 @@ class LatestPublisher(Channel):
 
     def publish(self, message: msgspec.Struct) -> None:
         """Send to all subscribers; never waits."""
-        self.socket.send(pack(message), copy=False)
+        self._newest = pack(message)
+        self.socket.send(self._newest, copy=False)
+
+    def repeat(self) -> None:
+        """Send the newest message once more, if there is one. Call it now and then while nothing new comes.
+
+        A conflating socket that is read while a message arrives keeps it back until the next one comes (libzmq's
+        ``dbuffer_t::write`` gives up when it finds the lock taken). Of a stream that pauses, the last message, which
+        matters most, could so never be seen.
+        """
+        if self._newest is not None:
+            self.socket.send(self._newest, copy=False)
 
 
 class LatestSubscriber(Channel):

@@ -22,7 +22,7 @@ _BLIND_M = 0.5
 class GoToConfig(Config):
     """What counts as being there."""
 
-    reach_m: float = 1.3
+    reach_m: float = 1.6
     """The reachable place nearest to the target lies within this, or the target cannot be reached."""
     around_m: float = 0.9
     """As far from that place, along the floor, the robot may stand for a better view."""
@@ -35,7 +35,7 @@ class GoToConfig(Config):
     beyond_cost: float = 10.0
     """Worth of each metre by which the way to the target, over the place nearest to it, exceeds ``wanted_m``."""
     wanted_m: float = 0.82
-    other_room_cost: float = 2.0
+    other_room_cost: float = 4.0
     """Worth in metres of standing outside of the target's room."""
     own_front_m: float = 0.38
     """What the camera sees in the target's direction may lie as far from it along the floor: the thing's own front."""
@@ -205,7 +205,7 @@ def target_in_view(observation: Observation, target_m: Point, own_front_m: float
     """Tell whether the first camera's depth shows the target itself there; True where it has no depth.
 
     What is met in the target's direction must not be nearer than the target, or stand within ``own_front_m`` of it
-    along the floor. A fifth of the pixels around is enough, for parts of a thing may be hidden.
+    along the floor. Two fifths of the pixels around are enough, for parts of a thing may be hidden.
     """
     if not observation.cameras or observation.cameras[0].depth is None:
         return True
@@ -228,4 +228,4 @@ def target_in_view(observation: Observation, target_m: Point, own_front_m: float
         return bool(z < _BLIND_M)
     # All pixels of the small window are taken along the ray through the target.
     short = T_world_camera[:3, :3] @ (target[:3] * (1.0 - np.minimum(met_m, z)[:, None] / z)).T
-    return bool((np.hypot(short[0], short[1]) <= own_front_m).mean() >= 0.2)
+    return bool((np.hypot(short[0], short[1]) <= own_front_m).mean() >= 0.4)

@@ -54,6 +54,17 @@ def test_every_subscriber_gets_the_newest(address: str) -> None:
             assert a.receive(LONG_S) == b.receive(LONG_S) == numbered(7)
 
 
+def test_the_newest_message_can_be_sent_again_to_who_missed_it(address: str) -> None:
+    with LatestPublisher(address) as publisher:
+        publisher.repeat()  # nothing yet
+        for n in (1, 2):
+            publisher.publish(numbered(n))  # nobody listens
+        with LatestSubscriber(address, SessionEnd) as subscriber:
+            publisher.wait_for_subscribers(1, LONG_S)
+            publisher.repeat()
+            assert subscriber.receive(LONG_S) == numbered(2)
+
+
 def test_subscribers_that_do_not_come_are_missed(address: str) -> None:
     with LatestPublisher(address) as publisher, LatestSubscriber(address, SessionEnd):
         publisher.wait_for_subscribers(1, LONG_S)
