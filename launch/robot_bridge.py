@@ -32,7 +32,7 @@ from embodied.process import ProcessConfig
 from embodied.progress import Progress
 from embodied.recording.server import SESSION_NAME, RecorderConfig
 from embodied.report import Figure, write_report
-from embodied.report.collect import collect
+from embodied.report.collect import collect, portraits
 from embodied.runs import new_run, run_address, run_script
 from embodied.security import Security, check_address, own_keys
 from embodied.supervisor import ProcessSpec, Supervisor
@@ -179,6 +179,7 @@ def run_bridge(settings: RobotBridge, run: Path, addresses: Wires, progress: Pro
             status = memory.status()
             created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
             data = collect(memory, run / "logs", title=f"What the robot remembers of {run.name}", created=created)
+            pictures = portraits(memory, [thing for thing in data.objects if thing.state != "gone"])
         peaks_mb = {name: beat.peak_rss_mb for name, beat in sorted(supervisor.statistics.items())}
         figures = (
             Figure(name="objects", value=float(sum(o.state != "gone" for o in data.objects))),
@@ -189,6 +190,7 @@ def run_bridge(settings: RobotBridge, run: Path, addresses: Wires, progress: Pro
             data,
             settings={name: str(value) for name, value in msgspec.to_builtins(settings).items()},
             summary=figures,
+            pictures=pictures,
             stages={"memory": status.stage_ms},
             processes=peaks_mb,
         )

@@ -7,13 +7,14 @@ only pairs without any rival are linked, because a rival may still turn up.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from embodied.config import Config
 from embodied.geometry import invert
+from embodied.messages import Box
 from memory_bank.appearance import similarity
 from memory_bank.keyframes import DEPTH_STRIDE_PX, Keyframe
 from memory_bank.scene_graph import SceneGraph
@@ -32,12 +33,16 @@ class LinkingConfig(Config):
     """Less is no move: the place is known no better."""
     n_samples: int = 24
     """Points of a track that are compared with earlier depth images."""
-    view_distance_m: float = 3.0
+    view_distance_m: float = 3.5
     """An earlier keyframe within this tells whether the place was empty."""
     view_px: float = 8.0
-    """The thing must have been so large in it."""
-    n_views: int = 2
-    """Keyframes that must tell so."""
+    """A keyframe in which the thing would have been this large counts fully, a smaller picture in proportion …"""
+    least_view_px: float = 4.0
+    """… and one smaller than this not at all: the pose is no more exact."""
+    n_views: float = 2.0
+    """Keyframes that must tell so, counted like that."""
+    replaced_share: float = 0.4
+    """A new thing with this share of its box in that of one that left stands in its place."""
     thin_m: float = 0.07
     """Things lower than this lie too flat to be seen through: that they had no mask must do."""
     max_keyframes: int = 64
@@ -126,7 +131,7 @@ def last_seen_empty(
 ) -> int | None:
     """Return the stamp of the last of some earlier keyframes that shows the track's place without it.
 
-    None if fewer than ``n_views`` of them looked there well enough: then nobody knows what stood there.
+    None if too few of them looked there well enough: then nobody knows what stood there.
     """
     points, _ = track.voxels.samples(config.n_samples)
     if len(points) == 0 or not keyframes:
@@ -135,16 +140,43 @@ def last_seen_empty(
     cameras = np.array([keyframe.position_m for keyframe in keyframes])
     distances = np.linalg.norm(cameras - center, axis=1)
     near = np.argsort(distances, kind="stable")[: config.max_keyframes]
-    stamps = []
+    stamps, n_views = [], 0.0
     for index in near.tolist():
         keyframe, distance = keyframes[index], float(distances[index])
         if distance > config.view_distance_m:
             break
-        if track.longest_m * keyframe.intrinsics.fx_px / max(distance, 0.1) < config.view_px:
-            continue
-        if _shows_empty(points, track, keyframe, margins, config):
+        expected_px = track.longest_m * keyframe.intrinsics.fx_px / max(distance, 0.1)
+        if expected_px >= config.least_view_px and _shows_empty(points, track, keyframe, margins, config):
             stamps.append(keyframe.stamp_ns)
-    return max(stamps) if len(stamps) >= config.n_views else None
+            n_views += min(1.0, expected_px / config.view_px)
+    return max(stamps) if n_views >= config.n_views else None
+
+
+def last_seen_occupied(track: Track, others: Iterable[Track], session: str, config: LinkingConfig) -> int | None:
+    """Return when something else was last seen where a new thing stands; None if nothing was.
+
+    What stood there in an earlier session and has left since says more than depth can: the new thing was not there.
+    """
+    stamps = [
+        interval.valid_to_ns
+        for other in others
+        for interval in other.intervals
+        if other.id != track.id
+        and interval.session != session
+        and interval.state in ("present", "moved")
+        and interval.valid_to_ns is not None
+        and _share_within(track.box, interval.box) >= config.replaced_share
+    ]
+    return max(stamps, default=None)
+
+
+def _share_within(inner: Box, outer: Box) -> float:
+    """Return the share of a box's volume that lies in another; both are axis-aligned."""
+    share = 1.0
+    for a, b, size_a, size_b in zip(inner.center_m, outer.center_m, inner.size_m, outer.size_m, strict=True):
+        overlap_m = min(a + size_a / 2, b + size_b / 2) - max(a - size_a / 2, b - size_b / 2)
+        share *= max(0.0, overlap_m) / max(size_a, 1e-6)
+    return share
 
 
 def _shows_empty(

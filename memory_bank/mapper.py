@@ -26,7 +26,7 @@ from memory_bank.keyframes import (
     make_thumbnail,
 )
 from memory_bank.lifecycle import continue_elsewhere, declare_gone, offer_view
-from memory_bank.linking import LinkingConfig, find_moves, is_newcomer, last_seen_empty
+from memory_bank.linking import LinkingConfig, find_moves, is_newcomer, last_seen_empty, last_seen_occupied
 from memory_bank.occupancy import OccupancyConfig, OccupancyMap
 from memory_bank.perception.protocol import Perception, View
 from memory_bank.scene_graph import SceneGraph
@@ -287,8 +287,11 @@ class Mapper:
         for track in tracks:
             if not is_newcomer(track, self.session):
                 continue
-            margins = self.config.tracker.visibility
-            track.place_was_empty_ns = last_seen_empty(track, earlier, margins, self.config.linking)
+            margins, linking = self.config.tracker.visibility, self.config.linking
+            everything = self.graph.confirmed(include_gone=True)
+            occupied_ns = last_seen_occupied(track, everything, self.session, linking)
+            empty_ns = last_seen_empty(track, earlier, margins, linking)
+            track.place_was_empty_ns = max((ns for ns in (occupied_ns, empty_ns) if ns is not None), default=None)
             result.dirty_ids.add(track.id)
 
     def _judge_missed(self, stamp_ns: int, result: ViewResult) -> None:

@@ -10,6 +10,7 @@ from typing import Iterator, List, Tuple
 import pytest
 
 from embodied import message_docs, messages
+from memory_bank import grammar, times
 from source_tree import ROOT, shown
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -86,3 +87,10 @@ def test_the_client_example_of_the_readme_compiles() -> None:
     assert blocks
     for block in blocks:
         compile(block, "README.md", "exec")
+
+
+def test_the_page_of_questions_is_what_the_grammar_says() -> None:
+    page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    for module in (grammar, times):
+        assert module.__doc__ is not None
+        assert module.__doc__.strip() in page

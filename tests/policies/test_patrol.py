@@ -31,7 +31,7 @@ def test_it_ends_before_what_the_memory_expects_and_has_not_seen() -> None:
 
 
 def test_what_was_seen_on_the_way_is_not_gone_to() -> None:
-    _, with_nothing, _ = patrol(lambda: [])
+    _, with_nothing, _ = patrol(list)
     waiting = [ON_THE_TABLE]
 
     def seen_by_then() -> list[Target]:
