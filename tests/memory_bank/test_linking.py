@@ -10,7 +10,7 @@ from memory_bank.appearance import COLOURS
 from memory_bank.detections import Measured
 from memory_bank.keyframes import Keyframe, coarse_depth
 from memory_bank.lifecycle import LifecycleConfig, declare_gone, new_track, observe
-from memory_bank.linking import LinkingConfig, find_moves, last_seen_empty, likeness
+from memory_bank.linking import LinkingConfig, find_moves, last_seen_empty, last_seen_occupied, likeness
 from memory_bank.scene_graph import SceneGraph
 from memory_bank.track import Track
 from memory_bank.visibility import VisibilityConfig
@@ -141,3 +141,34 @@ def test_earlier_keyframes_tell_whether_a_place_was_empty() -> None:
     assert last_seen_empty(track, away, margins, config) is None
     assert last_seen_empty(track, empty[:1], margins, config) is None
     assert last_seen_empty(track, [], margins, config) is None
+
+
+def test_small_pictures_of_an_empty_place_count_in_proportion() -> None:
+    vase = Thing("vase", (1.8, 0.0, 0.87), (0.2, 0.2, 0.3))
+    track = add(SceneGraph(), "vase", vase.center_m, size_m=vase.size_m, session="b")
+    empty = [keyframe(i, (TABLE,), 0.1 * i) for i in range(3)]
+    # Each shows it about as large as is asked for: three are enough for two, and for four they are not.
+    few, many = (msgspec.structs.replace(CONFIG, view_px=4.0, n_views=n) for n in (2.0, 4.0))
+    assert last_seen_empty(track, empty, VisibilityConfig(), few) is not None
+    assert last_seen_empty(track, empty, VisibilityConfig(), many) is None
+    tiny = msgspec.structs.replace(few, least_view_px=1000.0)
+    assert last_seen_empty(track, empty, VisibilityConfig(), tiny) is None
+
+
+def test_what_stands_where_something_else_stood_was_not_there_then() -> None:
+    graph = SceneGraph()
+    pillow = add(graph, "pillow", (0.0, 0.0, 0.5), size_m=(0.4, 0.4, 0.15), gone=True)
+    hat = add(graph, "hat", (0.05, 0.0, 0.48), size_m=(0.3, 0.3, 0.12), session="b")
+    beside = add(graph, "hat", (0.6, 0.0, 0.48), size_m=(0.3, 0.3, 0.12), session="b")
+    assert last_seen_occupied(hat, graph, "b", CONFIG) == pillow.last_seen_ns
+    assert last_seen_occupied(beside, graph, "b", CONFIG) is None
+
+
+def test_what_still_stands_there_or_came_in_the_same_session_says_nothing() -> None:
+    graph = SceneGraph()
+    add(graph, "bowl", (0.0, 0.0, 0.8), size_m=(0.3, 0.3, 0.12))
+    add(graph, "box", (5.0, 0.0, 0.8), size_m=(0.3, 0.3, 0.12), session="b", gone=True)
+    apple = add(graph, "apple", (0.0, 0.0, 0.8), session="b")
+    other = add(graph, "apple", (5.0, 0.0, 0.8), session="b")
+    assert last_seen_occupied(apple, graph, "b", CONFIG) is None
+    assert last_seen_occupied(other, graph, "b", CONFIG) is None
