@@ -53,17 +53,24 @@ def share(value: float) -> str:
 
 def in_room(room: str) -> str:
     """Write where, as the end of a sentence."""
-    return f"in the {room}" if room else "outside all rooms"
+    return f"in {_the(room)}" if room else "outside all rooms"
+
+
+def _the(room: str) -> str:
+    """Give a room its article, where its name is no number."""
+    return room if room.startswith("room ") else f"the {room}"
 
 
 def change_sentence(change: Change) -> str:
     """Say what changed."""
-    name = change.label or "something"
+    name = change.label or "thing"
     if change.kind == "moved":
         if change.from_room == change.to_room:
-            return f"The {name} was moved within the {change.to_room}." if change.to_room else f"The {name} was moved."
-        start, end = (f"the {room}" if room else "somewhere else" for room in (change.from_room, change.to_room))
+            return (
+                f"The {name} was moved within {_the(change.to_room)}." if change.to_room else f"The {name} was moved."
+            )
+        start, end = (_the(room) if room else "somewhere else" for room in (change.from_room, change.to_room))
         return f"The {name} was moved from {start} to {end}."
     if change.kind == "removed":
-        return f"The {name} that was {in_room(change.from_room)} is gone."
+        return f"{'The' if change.label else 'A'} {name} that was {in_room(change.from_room)} is gone."
     return f"There is a new {name} {in_room(change.to_room)}."
