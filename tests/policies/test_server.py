@@ -78,6 +78,8 @@ class Line:
                     self.publish.clear()
                     latest.publish(self.world.observation(self.world.depth()))
                 ready = wait_any([actions, memory], 0.02)
+                if not ready:
+                    latest.repeat()
                 call = memory.receive(0.0) if memory in ready else None
                 if call is not None:
                     call.reply(self._remember(call.request))
