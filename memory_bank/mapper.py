@@ -282,13 +282,12 @@ class Mapper:
     def _judge_newcomers(self, tracks: list[Track], result: ViewResult) -> None:
         """Find out whether earlier sessions saw the places of new things without them."""
         earlier = [keyframe for keyframe in self._keyframes if keyframe.session != self.session]
-        if not earlier:
+        newcomers = [track for track in tracks if is_newcomer(track, self.session)]
+        if not earlier or not newcomers:
             return
-        for track in tracks:
-            if not is_newcomer(track, self.session):
-                continue
-            margins, linking = self.config.tracker.visibility, self.config.linking
-            everything = self.graph.confirmed(include_gone=True)
+        margins, linking = self.config.tracker.visibility, self.config.linking
+        everything = self.graph.confirmed(include_gone=True)
+        for track in newcomers:
             occupied_ns = last_seen_occupied(track, everything, self.session, linking)
             empty_ns = last_seen_empty(track, earlier, margins, linking)
             track.place_was_empty_ns = max((ns for ns in (occupied_ns, empty_ns) if ns is not None), default=None)
