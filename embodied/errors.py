@@ -19,6 +19,7 @@ still meet is here::
     ├── SceneError                  a scene that is missing, broken or inconsistent
     ├── LogError                    a log that is missing or cannot be read
     ├── StoreError                  a memory file that is missing, damaged or from another version
+    ├── StaleEdit                   an edit of something that has changed since it was read
     └── PerceptionError             a detector that cannot run on these observations
 """
 
@@ -92,6 +93,10 @@ class LogError(EmbodiedError):
 
 class StoreError(EmbodiedError):
     """A memory file that is missing, damaged or of another version."""
+
+
+class StaleEdit(EmbodiedError):
+    """An edit of an object that has changed since it was read: read it again, then decide."""
 
 
 class PerceptionError(EmbodiedError):

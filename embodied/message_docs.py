@@ -9,6 +9,7 @@ import ast
 import inspect
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Dict, List, NamedTuple, Tuple, Type, get_args
 
 import msgspec
@@ -76,7 +77,7 @@ CHANNELS = (
 HEAD = """\
 # Messages
 
-Written by `python -m embodied.message_docs docs/messages.md` from `embodied/messages.py`; a test holds the two
+Written by `python -m embodied.message_docs docs/messages.md` from `embodied/messages/`; a test holds the two
 together. Protocol version {version}.
 
 Every message is one frame: magic, protocol version, length of the header, header (MessagePack), arrays. An array in the
@@ -112,9 +113,10 @@ def render() -> str:
 def _alias_section() -> str:
     """List the names that stand for a type, unions of the channels among them."""
     lines = ["## Names of types\n", "| name | stands for |", "|---|---|"]
-    for node in ast.parse(inspect.getsource(messages)).body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
-            lines.append(f"| `{ast.unparse(node.targets[0])}` | `{ast.unparse(node.value)}` |")
+    for module in _modules():
+        for node in ast.parse(inspect.getsource(module)).body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+                lines.append(f"| `{ast.unparse(node.targets[0])}` | `{ast.unparse(node.value)}` |")
     return "\n".join(lines) + "\n"
 
 
@@ -124,12 +126,19 @@ def members(channel: ChannelDoc) -> List[str]:
     return list(dict.fromkeys(found))
 
 
+def _modules() -> List[ModuleType]:
+    """Return the modules of messages, in the order in which the package names them."""
+    names = dict.fromkeys(vars(messages)[name].__module__ for name in messages.__all__ if _is_structure(name))
+    return [sys.modules[name] for name in names]
+
+
+def _is_structure(name: str) -> bool:
+    value = vars(messages)[name]
+    return inspect.isclass(value) and issubclass(value, msgspec.Struct)
+
+
 def _structures() -> Dict[str, Type[Any]]:
-    found = {}
-    for name, value in vars(messages).items():
-        if inspect.isclass(value) and issubclass(value, msgspec.Struct) and value.__module__ == messages.__name__:
-            found[name] = value
-    return found
+    return {name: vars(messages)[name] for name in messages.__all__ if _is_structure(name)}
 
 
 def _channel_table() -> str:

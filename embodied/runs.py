@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 import msgspec
+import tyro
 
 from embodied.config import Config, git_hash
 from embodied.errors import AddressInUse, ConfigurationError, EmbodiedError
@@ -90,3 +92,28 @@ def run_script(name: str, work: Callable[[Progress], None]) -> int:
         sys.stderr.write(f"{name}: interrupted\n")
         return INTERRUPTED
     return 0
+
+
+def run_named_script(
+    script: str, description: str, modules: Mapping[str, str], arguments: Optional[Sequence[str]] = None
+) -> int:
+    """Run one of several jobs of a script, ``SCRIPT NAME …``, and return the exit code; 2 for wrong usage.
+
+    Args:
+        script: What the script is called in messages.
+        description: What ``--help`` says.
+        modules: By the name of the job, the module that does it, imported only then: it has ``Settings``, a ``Config``,
+            and ``main(settings, progress)``.
+        arguments: The command line after the script's name; the program's own by default.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        sys.stdout.write(description.strip() + "\n")
+        return 0 if given else 2
+    name = given.pop(0)
+    if name not in modules:
+        sys.stderr.write(f"{script}: expected one of {', '.join(modules)}, got {name!r}\n")
+        return 2
+    module = importlib.import_module(modules[name])
+    settings = tyro.cli(module.Settings, prog=f"{script} {name}", description=module.__doc__, args=given)
+    return run_script(f"{script} {name}", lambda progress: module.main(settings, progress))

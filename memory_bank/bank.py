@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Callable
+from typing import Any, Callable
 
 import msgspec
 import numpy as np
 
 from embodied.errors import ConfigurationError, MalformedMessage, StoreError
-from embodied.messages import Observation, SessionEnd, SessionRecord, SessionStart, StreamMessage
+from embodied.messages import (
+    MemoryRequest,
+    MemoryResponse,
+    Observation,
+    SessionEnd,
+    SessionRecord,
+    SessionStart,
+    StreamMessage,
+)
 from memory_bank.mapper import FrameReport, Mapper, MapperConfig
 from memory_bank.perception.protocol import Perception
 from memory_bank.rooms import EMPTY_ROOMS
@@ -61,6 +69,8 @@ class MemoryBank:
         self._last_xy_m: np.ndarray | None = None
         self.n_uncommitted = 0
         """Messages taken in since the last commit."""
+        self._writers: dict[type, Callable[[Any], MemoryResponse]] = {}
+        """By type of request: what changes the memory. Each notes what it changed in the batch (``changed``)."""
         self._restore(store.load())
 
     def _restore(self, contents: Contents) -> None:
@@ -87,6 +97,17 @@ class MemoryBank:
         state.health = health
         state.version += 1
         state.map_version += 1
+
+    # ------------------------------------------------------------------------------------------ requests
+
+    def handle(self, request: MemoryRequest) -> MemoryResponse:
+        """Answer a request; one that changes the memory is on disk when this returns."""
+        writer = self._writers.get(type(request))
+        if writer is None:
+            return self.service.handle(request)
+        response = writer(request)
+        self.commit()
+        return response
 
     # ------------------------------------------------------------------------------------------ the stream
 

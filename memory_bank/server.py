@@ -164,7 +164,7 @@ class MemoryServer:
             if isinstance(call.request, GetMap) and call.request.min_seq >= 0 and not self._has(call.request):
                 self._waiting.append((call, time.monotonic() + self._config.map_timeout_s))
             else:
-                call.answer(self._bank.service.handle)
+                call.answer(self._bank.handle)
             if time.monotonic() >= end_s:
                 return
 
@@ -181,7 +181,7 @@ class MemoryServer:
         still = []
         for call, end_s in self._waiting:
             if self._has(call.request):
-                call.answer(self._bank.service.handle)
+                call.answer(self._bank.handle)
             elif now_s >= end_s:
                 call.fail(
                     DeadlineExceeded(

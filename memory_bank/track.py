@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from embodied.errors import StoreError
-from embodied.messages import Box, Interval, ObjectState, Point
+from embodied.messages import Box, Interval, Note, ObjectState, Point, Source
 from memory_bank.appearance import Appearance, colour_name
 from memory_bank.voxels import VoxelCloud, VoxelState
 
@@ -74,9 +74,26 @@ class Track:
     place_was_empty_ns: int | None = None
     """Last instant, in an earlier session, at which its first place was seen without it; None if nobody had looked."""
 
+    session_label_weights: dict[str, float] = field(default_factory=dict)
+    """Of ``label_weights``, what the last session that saw it contributed."""
+    world_frame: str = ""
+    """The frame of all positions in it."""
+    epoch: int = 0
+    """Grows with every change that a person would want to know of before an edit (``ObjectRecord.epoch``)."""
+    name: str = ""
+    """What a person calls it; stands before every detector's label."""
+    pinned: bool = False
+    """A person keeps it as it is (``ObjectRecord.pinned``)."""
+    deleted: bool = False
+    """A person says that it is not there and never was. It is shown to nobody, still matched, and never comes back."""
+    source: Source = "seen"
+    notes: list[Note] = field(default_factory=list)
+
     @property
     def label(self) -> str:
-        """The label with the most evidence; the alphabetically first of equals; empty if there is none."""
+        """A person's name for it, or the label with the most evidence, alphabetically first of equals; may be empty."""
+        if self.name:
+            return self.name
         return min(self.label_weights, key=lambda name: (-self.label_weights[name], name), default="")
 
     @property
@@ -99,7 +116,7 @@ class Track:
     @property
     def is_there(self) -> bool:
         """Whether the memory believes it stands at ``position_m``."""
-        return self.confirmed and self.state in ("present", "moved")
+        return self.confirmed and not self.deleted and self.state in ("present", "moved")
 
     @property
     def number(self) -> int:
@@ -165,6 +182,15 @@ class _StoredTrack(msgspec.Struct, kw_only=True):
     missed_from: list[Point]
     seen_empty_ns: int | None
     place_was_empty_ns: int | None
+    # Later than the first release: each has a default, so that older files are read.
+    session_label_weights: dict[str, float] = {}
+    world_frame: str = ""
+    epoch: int = 0
+    name: str = ""
+    pinned: bool = False
+    deleted: bool = False
+    source: Source = "seen"
+    notes: list[Note] = []
 
 
 _PLAIN_FIELDS = tuple(name for name in _StoredTrack.__struct_fields__ if name not in ("format", "voxels", "seen_with"))

@@ -58,7 +58,7 @@ FOREIGN_SUBMODULES = {"core", "run", "envs", "agents", "jax", "perf", "replay"}
 FIXED_SCRIPTS = {"train", "benchmark"}
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 60
-LONG_FILES = {"embodied/messages.py": 515}
+LONG_FILES: dict[str, int] = {}
 """A ratchet: what is longer for a reason, and how long. It may shrink, and is taken out when it fits."""
 
 

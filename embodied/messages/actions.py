@@ -1,0 +1,83 @@
+"""What moves a robot: commands, and tasks for the policy that gives them."""
+
+from __future__ import annotations
+
+from typing import Literal, Optional, Union
+
+import numpy as np
+
+from embodied.messages.base import Message, Point
+from embodied.messages.observations import ErrorReply
+
+
+class ActionChunk(Message, tag="action_chunk"):
+    """Commands for the next steps of the robot."""
+
+    session: str
+    seq: int
+    """Counts chunks of a session from 0; a chunk that is not newer than the last is refused."""
+    observation_seq: int
+    """The observation that the chunk answers."""
+    stamp_ns: int
+    valid_until_ns: int
+    """On the robot's clock: commands not begun by then are dropped."""
+    twists: np.ndarray
+    """float32 (n_steps, 3): forward m/s, left m/s, counter-clockwise rad/s, each held for one control period."""
+
+
+class ActionReply(Message, tag="action_reply"):
+    """What became of a chunk."""
+
+    seq: int
+    accepted: bool
+    reason: str = ""
+    commanded: Optional[np.ndarray] = None
+    """float32 (n_steps, 3): the twists after limits, as they will really be sent."""
+
+
+class Halt(Message, tag="halt"):
+    """Stop the robot now and refuse further chunks until the next session."""
+
+    reason: str
+
+
+class Halted(Message, tag="halted"):
+    """The robot stands still."""
+
+    stamp_ns: int
+
+
+ActionRequest = Union[ActionChunk, Halt]
+ActionResponse = Union[ActionReply, Halted, ErrorReply]
+
+
+# ----------------------------------------------------------------------------------------- tasks for the policy
+
+
+class RunTask(Message, tag="run_task"):
+    """Give the policy something to do. One task at a time."""
+
+    kind: Literal["explore", "go_to"]
+    session: str
+    target_m: Optional[Point] = None
+    """``go_to``: what to stand before and look at, world frame."""
+    max_steps: int = 2000
+
+
+class GetTask(Message, tag="get_task"):
+    """Ask how the task stands."""
+
+
+class TaskStatus(Message, tag="task_status"):
+    """How the task stands."""
+
+    state: Literal["idle", "running", "succeeded", "failed"]
+    kind: str = ""
+    n_steps: int = 0
+    progress: float = 0.0
+    """0 to 1, the policy's own estimate."""
+    detail: str = ""
+
+
+TaskRequest = Union[RunTask, GetTask]
+TaskResponse = Union[TaskStatus, ErrorReply]
