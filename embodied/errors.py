@@ -19,6 +19,7 @@ still meet is here::
     ├── SceneError                  a scene that is missing, broken or inconsistent
     ├── LogError                    a log that is missing or cannot be read
     ├── StoreError                  a memory file that is missing, damaged or from another version
+    ├── NotUnderstood               a question in words that the memory cannot read; also a ValueError
     ├── StaleEdit                   an edit of something that has changed since it was read
     └── PerceptionError             a detector that cannot run on these observations
 """
@@ -93,6 +94,10 @@ class LogError(EmbodiedError):
 
 class StoreError(EmbodiedError):
     """A memory file that is missing, damaged or of another version."""
+
+
+class NotUnderstood(EmbodiedError, ValueError):
+    """A question in words that is beyond the grammar; asked otherwise it may be answered."""
 
 
 class StaleEdit(EmbodiedError):

@@ -11,7 +11,7 @@ from typing import Optional, TextIO, Union
 class Progress:
     """A line that changes. Time is the host's: this is for eyes only, nothing depends on it."""
 
-    def __init__(self, stream: Optional[io.TextIOBase] = None, *, every_s: float = 3.0) -> None:
+    def __init__(self, stream: Optional[Union[TextIO, io.TextIOBase]] = None, *, every_s: float = 3.0) -> None:
         self._stream: Union[TextIO, io.TextIOBase] = stream or sys.stdout
         self._terminal = self._stream.isatty()
         self._every_s = 0.1 if self._terminal else every_s

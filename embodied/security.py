@@ -69,7 +69,7 @@ def check_address(address: str, security: Optional[Security] = None) -> None:
     match = _TCP.fullmatch(address)
     if match is None or (match["port"] != "*" and int(match["port"]) > 65535):
         raise ConfigurationError(f"address {address!r}: expected ipc://PATH or tcp://HOST:PORT")
-    if not _is_loopback(match["host"].strip("[]")) and not uses_curve(address, security):
+    if not is_loopback(match["host"].strip("[]")) and not uses_curve(address, security):
         raise InsecureAddress(
             f"address {address}: other machines can reach it and there are no keys; make them with "
             f"`{NEW_KEYS_COMMAND}` and name their directory (--keys, or keys_directory in settings), or use ipc:// or "
@@ -95,7 +95,8 @@ def _check_ipc(path: str) -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can be behind a host name or address."""
     if host == "localhost":
         return True
     try:

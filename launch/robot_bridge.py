@@ -38,6 +38,7 @@ from embodied.security import Security, check_address, own_keys
 from embodied.supervisor import ProcessSpec, Supervisor
 from memory_bank.perception.onnx import OnnxConfig
 from memory_bank.server import MemoryConfig
+from memory_bank.stores import has_password
 from sim.robots.folder import FolderConfig
 from sim.robots.server import RobotBridgeConfig
 
@@ -55,6 +56,8 @@ class RobotBridge(Config):
     """The recording's folder."""
     out: str = "runs/robot"
     """Where everything goes; must not exist yet, or be an earlier run, which is replaced."""
+    database: str | None = None
+    """Where the memory is kept: a file, or postgresql://USER@HOST/DATABASE?memory=NAME; by default in the run."""
     session: str = "recording"
     """Name of the session."""
     up: Literal["+x", "-x", "+y", "-y", "+z", "-z"] = "-y"
@@ -127,7 +130,7 @@ def process_specs(settings: RobotBridge, run: Path, addresses: Wires) -> list[Pr
         process=ProcessConfig(name="memory"),
         pipe=addresses.pipe,
         memory=addresses.memory,
-        database=str(run / "memory.db"),
+        database=settings.database or str(run / "memory.db"),
         perception="onnx" if settings.onnx else "geometric",
         onnx=OnnxConfig(model=settings.onnx) if settings.onnx else None,
         security=addresses.security,
@@ -214,6 +217,8 @@ def check(settings: RobotBridge) -> None:
         raise ConfigurationError(f"max_frames: expected 1 or more, got {settings.max_frames}")
     if not SESSION_NAME.fullmatch(settings.session):
         raise ConfigurationError(f"session: expected letters, digits, '.', '_' and '-', got {settings.session!r}")
+    if settings.database is not None and has_password(settings.database):
+        raise ConfigurationError("database: the settings of a run are kept with it; put the password into ~/.pgpass")
     if settings.onnx is not None and not Path(settings.onnx).is_file():
         raise ConfigurationError(f"onnx: there is no file {settings.onnx}")
 
@@ -228,7 +233,7 @@ def main(settings: RobotBridge) -> int:
         status = run_bridge(settings, run, addresses, progress)
         progress.done(f"{status.n_objects} objects and {status.n_keyframes} keyframes remembered")
         print(f"\nreport   {run / 'report.html'}")
-        print(f"ask      embodied objects --memory {run / 'memory.db'}")
+        print(f"ask      embodied objects --memory '{settings.database or run / 'memory.db'}'")
 
     return run_script("robot_bridge", work)
 

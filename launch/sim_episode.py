@@ -30,9 +30,12 @@ from embodied.progress import Progress
 from embodied.recording.server import RecorderConfig
 from embodied.report import write_report
 from embodied.report.collect import collect
+from embodied.report.data import PictureItem
 from embodied.runs import new_run, run_address, run_script
 from embodied.supervisor import ProcessSpec, Supervisor, halt_over
 from embodied.transport import RpcClient
+from memory_bank.dense.library import open3d
+from memory_bank.dense.logs import fuse_log, picture_jpeg
 from memory_bank.perception.simulator import SimulatorPerceptionConfig
 from memory_bank.server import MemoryConfig
 from policies.server import PolicyConfig
@@ -97,6 +100,8 @@ class SimEpisode(Config):
     """Steps of the robot a day."""
     n_goals: int = 2
     """Answers that the robot drives to."""
+    mesh: bool = False
+    """Fuse each day's depth images into a mesh, beside its log, and show it in the report; needs open3d."""
 
 
 class Group:
@@ -319,15 +324,28 @@ def _two_days(episode: Episode, memory: Memory) -> EpisodeSummary:
     created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     remembered = collect(memory, episode.run / "logs", title="A robot remembers a house", created=created)
     data = complete(remembered, settings, summary, day_two.changes, results, drives, episode.run / "logs")
+    if settings.mesh:
+        data = msgspec.structs.replace(data, pictures=(*data.pictures, *make_meshes(episode.run / "logs", progress)))
     write_report(episode.run / "report.html", data)
     return summary
+
+
+def make_meshes(logs: Path, progress: Progress) -> list[PictureItem]:
+    """Write the mesh of each day beside its log; return pictures of them."""
+    pictures = []
+    for day in ("day-1", "day-2"):
+        mesh = fuse_log(logs / f"{day}.mcap", progress=lambda n, day=day: progress.update(f"mesh of {day}: {n} frames"))
+        mesh.write(logs / f"{day}.ply")
+        progress.done(f"mesh of {day}: {len(mesh.faces)} triangles")
+        pictures.append(PictureItem(caption=f"The surfaces seen on {day}, from above", jpeg=picture_jpeg(mesh)))
+    return pictures
 
 
 def check(settings: SimEpisode) -> None:
     """Refuse what cannot work before anything is made or replaced.
 
     Raises:
-        ConfigurationError: A setting is out of its range.
+        ConfigurationError: A setting is out of its range, or open3d is missing and a mesh is asked for.
     """
     ranges: dict[str, tuple[float, float]] = {
         "n_rooms": (4, 8),
@@ -342,6 +360,8 @@ def check(settings: SimEpisode) -> None:
         value = getattr(settings, name)
         if not low <= value <= high:
             raise ConfigurationError(f"{name}: expected {low} to {high}, got {value}")
+    if settings.mesh:
+        open3d()
 
 
 def main(settings: SimEpisode) -> int:

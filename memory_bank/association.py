@@ -8,7 +8,8 @@ al., 2024, Sec. III-B), with an optimal one-to-one assignment instead of its gre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from embodied.arrays import Bool, Float, Int, Points
 from embodied.config import Config
 from embodied.messages import Box
+from memory_bank.boxes import points_in_box, shared_volume_m3
 
 
 class AssociationConfig(Config):
@@ -30,6 +32,8 @@ class AssociationConfig(Config):
     """Score of a mask that lies on a track's surface, whatever else speaks against it: enough for doubt, no more."""
     other_label: float = 0.45
     """Factor for a label that the track never had."""
+    other_label_tentative: float = 0.7
+    """The same for a track that does not count yet: its one or two labels may be the wrong ones."""
     other_colour: float = 0.85
     """Factor for colours with nothing in common."""
     near_m: float = 0.035
@@ -62,13 +66,15 @@ def label_factor(label: str, shares: Mapping[str, float], config: AssociationCon
     return config.other_label + (1.0 - config.other_label) * min(1.0, shares.get(label, 0.0) / top)
 
 
-def forward_share(inside: int, seen: int, expected: bool) -> float:
+def forward_share(
+    inside: Int[np.ndarray, "*n"], seen: Int[np.ndarray, "*_n"], expected: Bool[np.ndarray, "*n"]
+) -> Float[np.ndarray, "*n"]:
     """Return the share of a track's visible points that fall into a mask, with a prior worth two points.
 
     From very near, or where something stands in front, hardly any of the track's points are in view. Then the mask of a
     thing that goes on elsewhere (``expected``) may well be the track's, and another one hardly.
     """
-    return (inside + 2.0 * (0.6 if expected else 0.15)) / (seen + 2.0)
+    return (inside + 2.0 * np.where(expected, 0.6, 0.15)) / (seen + 2.0)
 
 
 def place_score(forward: float, backward: float) -> float:
@@ -81,15 +87,33 @@ def place_score(forward: float, backward: float) -> float:
     return forward * (0.3 + 0.7 * backward)
 
 
-def centre_score(distance_m: float, longest_a_m: float, longest_b_m: float, noise_m: float) -> float:
-    """Return how well two small things agree by centre and size, 0 to 1."""
-    sigma_m = 0.22 * max(longest_a_m, longest_b_m) + noise_m
-    ratio = (min(longest_a_m, longest_b_m) + noise_m) / (max(longest_a_m, longest_b_m) + noise_m)
-    return float(np.exp(-0.5 * (distance_m / sigma_m) ** 2)) * ratio
+def centre_score(
+    distance_m: Float[np.ndarray, "*n"],
+    longest_a_m: Float[np.ndarray, "*_a"],
+    longest_b_m: Float[np.ndarray, "*_b"],
+    noise_m: Float[np.ndarray, "*_c"],
+) -> Float[np.ndarray, "*n"]:
+    """Return how well two small things agree by centre and size, 0 to 1. All arguments broadcast."""
+    longer, shorter = np.maximum(longest_a_m, longest_b_m), np.minimum(longest_a_m, longest_b_m)
+    sigma_m = 0.22 * longer + noise_m
+    score: Float[np.ndarray, "*n"] = (
+        np.exp(-0.5 * (distance_m / sigma_m) ** 2) * (shorter + noise_m) / (longer + noise_m)
+    )
+    return score
 
 
-def assign(scores: Float[np.ndarray, "n_detections n_tracks"], config: AssociationConfig) -> Assignment:
-    """Assign one-to-one, maximising the sum of scores over pairs from ``accept`` on."""
+def assign(
+    scores: Float[np.ndarray, "n_detections n_tracks"],
+    config: AssociationConfig,
+    more: Callable[[int, int], float] | None = None,
+) -> Assignment:
+    """Assign one-to-one, maximising the sum of scores over pairs from ``accept`` on.
+
+    Args:
+        scores: Of all pairs.
+        config: Thresholds.
+        more: Further scores by detection and track, below ``accept``: dear ones, asked for detections without a track.
+    """
     n_detections = scores.shape[0]
     pairs: list[tuple[int, int]] = []
     if scores.size and float(scores.max()) >= config.accept:
@@ -104,8 +128,9 @@ def assign(scores: Float[np.ndarray, "n_detections n_tracks"], config: Associati
         if d in taken:
             continue
         # A track that another detection explains better does not speak against a new one.
-        rivals = [t for t in np.flatnonzero(scores[d] >= config.doubt).tolist() if t not in used]
-        (doubtful if rivals else new).append(d)
+        free = [t for t in range(scores.shape[1]) if t not in used]
+        is_rival = any(scores[d, t] >= config.doubt or (more and more(d, t) >= config.doubt) for t in free)
+        (doubtful if is_rival else new).append(d)
     return Assignment(pairs=tuple(pairs), new=tuple(new), doubtful=tuple(doubtful))
 
 
@@ -123,19 +148,14 @@ def boxes_touch(
 
 
 def share_in_box(points: Points, box: Box, slack_m: float) -> float:
-    """Return the share of points in an axis-aligned box that is ``slack_m`` larger on all sides."""
-    reach = 0.5 * np.array(box.size_m) + slack_m
-    inside = (np.abs(points - np.array(box.center_m)) <= reach).all(axis=1)
-    return float(inside.mean()) if len(points) else 0.0
+    """Return the share of points in a box that is ``slack_m`` larger on all sides."""
+    return float(points_in_box(points, box, slack_m).mean()) if len(points) else 0.0
 
 
 def shared_volume(a: Box, b: Box) -> float:
-    """Return the volume that two axis-aligned boxes share, as a part of the smaller one's."""
-    center_a, center_b = np.array(a.center_m), np.array(b.center_m)
-    half_a, half_b = 0.5 * np.array(a.size_m), 0.5 * np.array(b.size_m)
-    sides = np.minimum(center_a + half_a, center_b + half_b) - np.maximum(center_a - half_a, center_b - half_b)
-    smaller = min(float(np.prod(a.size_m)), float(np.prod(b.size_m)))
-    return float(np.prod(np.maximum(sides, 0.0))) / smaller if smaller > 0 else 0.0
+    """Return the volume that two boxes share, as a part of the smaller one's."""
+    smaller = min(math.prod(a.size_m), math.prod(b.size_m))
+    return min(1.0, shared_volume_m3(a, b) / smaller) if smaller > 0 else 0.0
 
 
 def same_thing_counts(

@@ -9,7 +9,7 @@ from typing import Any, Callable
 import msgspec
 import numpy as np
 
-from embodied.errors import ConfigurationError, MalformedMessage, StoreError
+from embodied.errors import ConfigurationError, MalformedMessage, PerceptionError
 from embodied.messages import (
     MemoryRequest,
     MemoryResponse,
@@ -19,95 +19,220 @@ from embodied.messages import (
     SessionStart,
     StreamMessage,
 )
+from memory_bank.agent_memory import AgentConfig, AgentMemory
+from memory_bank.alignment import AlignmentConfig
+from memory_bank.features.protocol import ImageEncoder, TextEncoder
+from memory_bank.features.settings import FeaturesConfig
+from memory_bank.frame_keeper import FrameKeeper, Merge, place_for
+from memory_bank.frames import matrix_of, pose_of
 from memory_bank.mapper import FrameReport, Mapper, MapperConfig
-from memory_bank.perception.protocol import Perception
-from memory_bank.rooms import EMPTY_ROOMS
-from memory_bank.rows import read_struct
-from memory_bank.service import Health, MemoryService, MemoryState, ServiceConfig
-from memory_bank.store import Batch, Contents, Store
+from memory_bank.perception.protocol import Detection, Perception, View
+from memory_bank.person import person_writers
+from memory_bank.restoring import (
+    META_ADDRESS,
+    META_FEATURES,
+    META_HEALTH,
+    META_IMAGE_ENCODER,
+    META_NEXT_KEYFRAME,
+    META_NEXT_TRACK,
+    META_OCCUPANCY,
+    META_PLACES,
+    META_UPPER_WALLS,
+    check_encoder,
+    frames_of,
+    health_of,
+    next_track_of,
+    places_of,
+    places_to_bytes,
+    restore_keyframes,
+)
+from memory_bank.service import MemoryService, ServiceConfig
+from memory_bank.state import FrameState, Health, MemoryState
+from memory_bank.store import KEYFRAMES_PER_BLOCK, Batch, Contents, Store
 
 logger = logging.getLogger(__name__)
 
-META_HEALTH = "health"
-META_OCCUPANCY = "occupancy"
-"""The settings of the map, in JSON: a reader needs them."""
-META_NEXT_TRACK = "next_track"
+Writer = Callable[[Any], MemoryResponse]
+
+
+class NoPerception:
+    """Stands for the detector where no stream will come."""
+
+    name = "none"
+
+    def detect(self, view: View) -> list[Detection]:
+        """Refuse.
+
+        Raises:
+            PerceptionError: Always.
+        """
+        raise PerceptionError("this memory was opened without a detector")
 
 
 class MemoryBank:
-    """One writer's memory: mapper, state and store. One thread."""
+    """One writer's memory: a mapper for each map frame, state and store. One thread."""
 
     def __init__(
         self,
         mapper_config: MapperConfig,
-        perception: Perception,
+        perception: Perception | None,
         store: Store,
         service_config: ServiceConfig = ServiceConfig(),
         *,
+        alignment: AlignmentConfig = AlignmentConfig(),
+        agent_config: AgentConfig | None = None,
+        features: FeaturesConfig | None = None,
+        text_encoder: TextEncoder | None = None,
+        image_encoder: ImageEncoder | None = None,
+        address: str = "",
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Go on where the store's last writer stopped.
 
         Args:
-            mapper_config: Settings of the mapper.
-            perception: The detector.
+            mapper_config: Settings of the mappers.
+            perception: The detector; None if no stream will come, only requests.
             store: An open store, which this object does not close.
             service_config: Settings of the answers.
+            alignment: When two map frames are one.
+            agent_config: Settings of the agent's own memory; None for those that the store was last used with.
+            features: Names of the encoders, kept for those who open the file; None to leave them as they were.
+            text_encoder: Compares words by meaning; None to compare experiences by their words, and other things not.
+            image_encoder: Gives keyframes their vectors; None for keyframes without.
+            address: Where this memory answers, for those who find the file taken.
             timer: Seconds, for statistics only.
 
         Raises:
             StoreError: What is stored is damaged.
+            ConfigurationError: The vectors that are stored were made by another image encoder.
         """
         self._store = store
         self._timer = timer
-        self._perception = perception.name
-        self.mapper = Mapper(mapper_config, perception)
-        self.state = MemoryState(occupancy=self.mapper.occupancy)
-        self.service = MemoryService(self.state, service_config)
-        self._batch = Batch()
+        self._config = mapper_config
+        self._perception = perception or NoPerception()
+        self.state = MemoryState()
+        self._image_encoder = image_encoder
+        self.service = MemoryService(self.state, service_config, text_encoder, image_encoder)
+        self.batch = Batch()
+        """What changed since the last commit. Writers note in it what they change."""
+        self._mappers: dict[str, Mapper] = {}
+        self.frames = FrameKeeper(alignment, self.state, self._mappers)
+        self._changed_maps: set[str] = set()
         self._stages: dict[str, tuple[float, int]] = {}
         self._last_xy_m: np.ndarray | None = None
-        self.n_uncommitted = 0
-        """Messages taken in since the last commit."""
-        self._writers: dict[type, Callable[[Any], MemoryResponse]] = {}
-        """By type of request: what changes the memory. Each notes what it changed in the batch (``changed``)."""
-        self._restore(store.load())
+        self._about = _about(address, features)
+        self.n_uncommitted = 1 if address else 0
+        """Messages taken in, and requests carried out, since the last commit."""
+        self.writers: dict[type, Writer] = {}
+        """By type of request: what changes the memory. Each notes what it changed (``changed``, ``batch``)."""
+        contents = store.load()
+        self._restore(contents)
+        self.writers.update(person_writers(self))
+        agent = AgentMemory(agent_config, contents.meta, self._put_row, text_encoder)
+        self.writers.update(agent.writers)
+        self.service.readers.update(agent.readers)
 
     def _restore(self, contents: Contents) -> None:
-        next_track = int(contents.meta.get(META_NEXT_TRACK, b"0"))
-        frames = sorted(contents.maps)
-        if len(frames) > 1:
-            raise StoreError(f"expected one world frame in a memory, got {', '.join(frames)}")
-        occupancy = contents.maps[frames[0]] if frames else None
-        self.mapper.restore(contents.tracks, contents.keyframes, occupancy, next_track)
-        self.state.sessions = {session.session: session for session in contents.sessions}
-        self.state.rooms = contents.rooms.get(frames[0], EMPTY_ROOMS) if frames else EMPTY_ROOMS
-        if META_HEALTH in contents.meta:
-            self.state.health = read_struct(META_HEALTH, contents.meta[META_HEALTH], Health)
-        self._touch(
-            health=msgspec.structs.replace(self.state.health, perception=self._perception, healthy=True, fault="")
-        )
+        state, next_track = self.state, next_track_of(contents)
+        state.sessions = {session.session: session for session in contents.sessions}
+        restore_keyframes(state.keyframes, contents, self._store.keyframes)
+        self._n_sealed = len(contents.keyframe_blocks)
+        check_encoder(state.keyframes, contents, self._image_encoder)
+        for name, (tracks, occupancy, rooms) in frames_of(contents).items():
+            mapper = self._mapper(name)
+            mapper.restore(tracks, (), occupancy, next_track)
+            frame = state.frames[name]
+            frame.graph, frame.occupancy, frame.rooms = mapper.graph, mapper.occupancy, rooms
+            frame.upper_walls = contents.meta.get(META_UPPER_WALLS + name, b"")
+            frame.places = places_of(contents, name)
+            frame.version = frame.map_version = 1
+        state.health = health_of(contents)
+        if not isinstance(self._perception, NoPerception):
+            state.health = msgspec.structs.replace(
+                state.health, perception=self._perception.name, healthy=True, fault=""
+            )
 
-    def _touch(self, health: Health) -> None:
-        """Let the state be that of the mapper."""
+    def _mapper(self, name: str) -> Mapper:
+        """Return the mapper of a frame; make both if they are new."""
+        mapper = self._mappers.get(name)
+        if mapper is None:
+            mapper = Mapper(self._config, self._perception, self._timer, self.state.keyframes, self._image_encoder)
+            self._mappers[name] = mapper
+            self.state.frames[name] = FrameState(name=name, graph=mapper.graph, occupancy=mapper.occupancy)
+        return mapper
+
+    def _put_row(self, name: str, body: bytes | None) -> None:
+        """Let a small thing be stored at the next commit; None: be taken out."""
+        if body is None:
+            self.batch.meta.pop(name, None)
+            self.batch.removed_meta.add(name)
+        else:
+            self.batch.removed_meta.discard(name)
+            self.batch.meta[name] = body
+
+    def _touch(self, frame: FrameState, health: Health | None = None, *, of_map: bool = True) -> None:
+        """Take note that a frame has changed; ``of_map``: its map too."""
         state = self.state
-        # The mapper replaces its graph and map when it restores.
-        state.graph, state.occupancy = self.mapper.graph, self.mapper.occupancy
-        state.keyframes = self.mapper.keyframes
-        state.health = health
         state.version += 1
-        state.map_version += 1
+        frame.version += 1
+        if of_map:
+            frame.map_version += 1
+            self._changed_maps.add(frame.name)
+        if health is not None:
+            state.health = health
+
+    @property
+    def world_frame(self) -> str:
+        """The frame that the robot is in now, or was in last; empty before the first session."""
+        return self.state.current
+
+    @property
+    def mapper(self) -> Mapper:
+        """The mapper of that frame.
+
+        Raises:
+            ConfigurationError: There has been no session yet.
+        """
+        if self.world_frame not in self._mappers:
+            raise ConfigurationError("this memory has no map yet: nothing has been observed")
+        return self._mappers[self.world_frame]
 
     # ------------------------------------------------------------------------------------------ requests
 
     def handle(self, request: MemoryRequest) -> MemoryResponse:
         """Answer a request; one that changes the memory is on disk when this returns."""
-        writer = self._writers.get(type(request))
+        writer = self.writers.get(type(request))
         if writer is None:
             return self.service.handle(request)
         response = writer(request)
+        self.n_uncommitted += 1
         self.commit()
         return response
+
+    def changed(self, frame: FrameState, *track_ids: str, of_map: bool = False) -> None:
+        """Let tracks of a frame be stored anew, or taken out of the store if the graph has them no more."""
+        for track_id in track_ids:
+            track = frame.graph.get(track_id)
+            if track is not None and track.id == track_id:
+                track.world_frame = frame.name
+                self.batch.put_track(track)
+            else:
+                self.batch.remove_track(track_id)
+        self._touch(frame, of_map=of_map)
+
+    def remove_keyframes(self, indices: list[int]) -> None:
+        """Take keyframes out of memory and store; this returns when they cannot be read on the disk any more.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        self.state.keyframes.remove(indices)
+        self.batch.removed_keyframes |= set(indices)
+        # What was found in them goes too; it is found again in those that are left.
+        self.batch.removed_meta |= {META_UPPER_WALLS + name for name in self.state.frames}
+        self.n_uncommitted += 1
+        self.commit()
+        self._store.purge()
 
     # ------------------------------------------------------------------------------------------ the stream
 
@@ -126,22 +251,12 @@ class MemoryBank:
             self._observe(message)
         self.n_uncommitted += 1
 
-    @property
-    def world_frame(self) -> str:
-        """The frame that positions are in; empty before the first session."""
-        return next((session.world_frame for session in self.state.sessions.values()), "")
-
     def _start(self, start: SessionStart) -> None:
         if self.state.open_session:
             self.cut_off()
         if start.session in self.state.sessions:
             raise ConfigurationError(f"session {start.session!r} is in this memory already; give each run its own name")
-        if self.world_frame not in ("", start.world_frame):
-            raise ConfigurationError(
-                f"session {start.session!r} is in world frame {start.world_frame!r}, "
-                f"this memory in {self.world_frame!r}; use another memory file"
-            )
-        self.mapper.start_session(start)
+        memory_frame, alignment = place_for(self.state.sessions.values(), start.world_frame)
         record = SessionRecord(
             session=start.session,
             robot=start.robot,
@@ -150,13 +265,22 @@ class MemoryBank:
             end_ns=None,
             n_observations=0,
             path_length_m=0.0,
+            memory_frame=memory_frame,
+            alignment=alignment,
         )
+        next_number = max((frame.graph.next_number for frame in self.state.frames.values()), default=0)
+        mapper = self._mapper(memory_frame)
+        mapper.graph.reserve(next_number)
+        self.frames.tell_foreign(memory_frame)
+        mapper.start_session(start)
         self.state.open_session = start.session
         self._last_xy_m = None
         self._put_session(record)
-        health = self.state.health
         self._touch(
-            msgspec.structs.replace(health, session=start.session, seq=-1, durable_seq=-1, now_ns=start.stamp_ns)
+            self.state.frames[record.memory_frame],
+            msgspec.structs.replace(
+                self.state.health, session=start.session, seq=-1, durable_seq=-1, now_ns=start.stamp_ns
+            ),
         )
 
     def _observe(self, observation: Observation) -> None:
@@ -169,34 +293,41 @@ class MemoryBank:
         if observation.seq <= health.seq:
             logger.warning("observation %d of %s came again; dropped", observation.seq, observation.session)
             return
-        report = self.mapper.integrate(observation)
+        record, mapper = self.state.sessions[observation.session], self.mapper
+        if record.alignment is not None:
+            T_memory_base = matrix_of(pose_of(record.alignment)) @ observation.T_world_base
+            observation = msgspec.structs.replace(observation, T_world_base=T_memory_base)
+        report = mapper.integrate(observation)
         self._collect(report)
         for stage, duration_ms in report.stage_ms.items():
             self._count(stage, duration_ms)
-        xy_m = np.array(observation.T_world_base[:2, 3], dtype=float)
+        x_m, y_m, z_m = observation.T_world_base[:3, 3].tolist()
+        xy_m = np.array([x_m, y_m])
         step_m = float(np.linalg.norm(xy_m - self._last_xy_m)) if self._last_xy_m is not None else 0.0
         self._last_xy_m = xy_m
-        record = self.state.sessions[observation.session]
         self._put_session(
             msgspec.structs.replace(
                 record, n_observations=record.n_observations + 1, path_length_m=record.path_length_m + step_m
             )
         )
-        # One jumping pose is no fault of perception's; only frames without detections are.
-        healthy = self.mapper.healthy
         self._touch(
+            self.state.frame,
             msgspec.structs.replace(
                 health,
                 seq=observation.seq,
                 now_ns=observation.stamp_ns,
-                healthy=healthy,
-                fault="" if healthy else report.fault,
-            )
+                agent_m=(x_m, y_m, z_m),
+                # One jumping pose is no fault of perception's; only frames without detections are.
+                healthy=mapper.healthy,
+                fault="" if mapper.healthy else report.fault,
+            ),
         )
+        self._merge(self.frames.attempt(observation.seq))
 
     def _end(self, end: SessionEnd) -> None:
         if end.session != self.state.open_session:
             raise MalformedMessage(f"end of session {end.session!r}; open is {self.state.open_session or 'none'!r}")
+        self._merge_all()
         self._collect(self.mapper.end_session(end))
         self._close_session(
             msgspec.structs.replace(self.state.sessions[end.session], end_ns=end.stamp_ns), end.stamp_ns
@@ -206,6 +337,7 @@ class MemoryBank:
         """End a session whose end never came; it stays marked as cut off."""
         if not self.state.open_session:
             return
+        self._merge_all()
         self._collect(self.mapper.end_session(None))
         self._close_session(self.state.sessions[self.state.open_session], self.state.health.now_ns)
         self.n_uncommitted += 1
@@ -213,23 +345,51 @@ class MemoryBank:
     def _close_session(self, record: SessionRecord, now_ns: int) -> None:
         self._put_session(record)
         self.state.open_session = ""
-        self._touch(msgspec.structs.replace(self.state.health, now_ns=now_ns))
-        self._batch.rooms[record.world_frame] = self.service.find_rooms()
+        frame = self.state.frame
+        self._touch(frame, msgspec.structs.replace(self.state.health, now_ns=now_ns))
+        self.batch.rooms[frame.name] = self.service.find_rooms(frame)
+        self.batch.meta[META_PLACES + frame.name] = places_to_bytes(self.service.find_places(frame))
+        self.batch.meta[META_UPPER_WALLS + frame.name] = self.service.upper_walls(frame)
+        self.batch.removed_meta -= set(self.batch.meta)
+
+    def _merge_all(self) -> None:
+        """Bring everything over that lies in the robot's frame: what it has seen is complete for now."""
+        while (found := self.frames.attempt_all()) is not None:
+            self._merge(found)
+
+    def _merge(self, found: Merge | None) -> None:
+        """Bring a frame over into another one, if one was found to lie in it."""
+        if found is None:
+            return
+        started_s = self._timer()
+        merged, records, keyframes = self.frames.merge(found)
+        logger.info("frame %s lies in %s: %s", found.source.name, found.target.name, found.alignment)
+        for record in records:
+            self._put_session(record)
+        ours = {record.session for record in records}
+        self.batch.keyframes = [k for k in self.batch.keyframes if k.session not in ours] + keyframes
+        self._changed_maps.discard(found.source.name)
+        self._forget_derived(found)
+        self._last_xy_m = None
+        self.changed(found.target, *merged.removed_ids, *merged.dirty_ids, of_map=True)
+        self._count("merge", (self._timer() - started_s) * 1e3)
+
+    def _forget_derived(self, found: Merge) -> None:
+        """Let what is stored of a frame's keyframes be found anew: those of another one have come among them."""
+        found.target.upper_walls = b""
+        self.batch.removed_meta |= {META_UPPER_WALLS + found.source.name, META_PLACES + found.source.name}
+        self.batch.removed_meta.add(META_UPPER_WALLS + found.target.name)
 
     def _put_session(self, record: SessionRecord) -> None:
-        self.state.sessions[record.session] = self._batch.sessions[record.session] = record
+        self.state.sessions[record.session] = self.batch.sessions[record.session] = record
 
     def _collect(self, report: FrameReport) -> None:
-        """Note what a frame changed."""
-        for track_id in report.removed_ids:
-            self._batch.remove_track(track_id)
-        for track_id in report.dirty_ids:
-            track = self.mapper.graph.get(track_id)
-            if track is not None and track.id == track_id:
-                self._batch.put_track(track)
-            else:
-                self._batch.remove_track(track_id)
-        self._batch.keyframes.extend(report.keyframes)
+        """Note what a frame of the stream changed."""
+        self.changed(self.state.frame, *report.removed_ids, *report.dirty_ids)
+        self.batch.keyframes.extend(report.keyframes)
+        if report.removed_keyframes:
+            self.batch.removed_keyframes |= set(report.removed_keyframes)
+            self.batch.keyframes = [k for k in self.batch.keyframes if k.index not in self.batch.removed_keyframes]
 
     def _count(self, stage: str, duration_ms: float) -> None:
         total_ms, n = self._stages.get(stage, (0.0, 0))
@@ -251,17 +411,35 @@ class MemoryBank:
         if not self.n_uncommitted:
             return
         started_s = self._timer()
-        health = msgspec.structs.replace(self.state.health, durable_seq=self.state.health.seq, stage_ms=self.stage_ms)
-        if self.world_frame:
-            self._batch.maps[self.world_frame] = self.mapper.occupancy.to_bytes()
-        self._batch.meta = {
-            META_HEALTH: msgspec.msgpack.encode(health),
-            META_OCCUPANCY: msgspec.json.encode(self.mapper.config.occupancy),
-            META_NEXT_TRACK: str(self.mapper.graph.next_number).encode(),
-        }
-        self._store.write(self._batch)
-        self._batch = Batch()
+        health = self.state.health
+        health = msgspec.structs.replace(health, durable_seq=health.seq, stage_ms=self.stage_ms or health.stage_ms)
+        for name in sorted(self._changed_maps):
+            self.batch.maps[name] = self.state.frames[name].occupancy.to_bytes()
+        next_track = max((frame.graph.next_number for frame in self.state.frames.values()), default=0)
+        self.batch.meta.update(
+            {
+                **self._about,
+                META_HEALTH: msgspec.msgpack.encode(health),
+                META_OCCUPANCY: msgspec.json.encode(self._config.occupancy),
+                META_NEXT_TRACK: str(next_track).encode(),
+                META_NEXT_KEYFRAME: str(self.state.keyframes.next_index).encode(),
+            }
+        )
+        blocks = self.state.keyframes.sealed(self._n_sealed)
+        self.batch.keyframe_blocks.update(blocks)
+        if self._image_encoder is not None:
+            self.batch.meta[META_IMAGE_ENCODER] = self._image_encoder.name.encode()
+        self._store.write(self.batch)
+        self.state.keyframes.stored()
+        self._n_sealed = max(self._n_sealed, self.state.keyframes.next_index // KEYFRAMES_PER_BLOCK)
+        self.batch, self._changed_maps = Batch(), set()
         self.n_uncommitted = 0
         self._count("commit", (self._timer() - started_s) * 1e3)
         # Readers of the running memory see what is durable; nothing that answers rest on has changed.
         self.state.health = msgspec.structs.replace(health, stage_ms=self.stage_ms)
+
+
+def _about(address: str, features: FeaturesConfig | None) -> dict[str, bytes]:
+    """Return the rows that tell other programs how this memory is used."""
+    named = {} if features is None else {META_FEATURES: msgspec.json.encode(features)}
+    return {META_ADDRESS: address.encode(), **named}

@@ -1,6 +1,6 @@
 """From masks and depth to measured things: world points, box, completeness, colours.
 
-Masks are handled in the crop around them; what concerns the whole image (edges of depth) is computed once a frame.
+The work of a frame is bounded by the number of masks, not by their size: of large ones only some pixels are looked at.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ class DetectionConfig(Config):
 
     min_pixels: int = 12
     """Masks with fewer pixels of valid depth are dropped."""
+    max_looked_at: int = 2000
+    """Of a large mask about so many pixels are looked at …"""
     max_points: int = 320
-    """A mask is thinned to about so many points."""
+    """… and of those that are usable about so many become points."""
     max_distance_m: float = 6.0
     """Things whose middle is farther away are dropped: their depth is mostly noise."""
     edge_m: float = 0.06
@@ -96,19 +98,27 @@ class RayCache:
         return self._rays[key]
 
 
-def depth_edges(depth_m: DepthMetres, config: DetectionConfig) -> Mask:
-    """Return the pixels beside a step in depth, where a sensor mixes two surfaces.
+def beside_edge(depth_m: DepthMetres, pixels: Int[np.ndarray, " n"], config: DetectionConfig) -> Bool[np.ndarray, " n"]:
+    """Tell which pixels, by flat index, lie beside a step in depth, where a sensor mixes two surfaces.
 
     Inverse depth is linear over the image of any plane, so its second difference tells a step from a slanted surface.
     """
-    edges = np.zeros(depth_m.shape, dtype=bool)
-    inverse = 1.0 / np.maximum(depth_m, np.float32(0.1))
+    height, width = depth_m.shape
+    columns, last = pixels % width, height * width - 1
+    flat = depth_m.ravel()
+
+    def inverse(at: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        return np.float32(1.0) / np.maximum(flat[at], np.float32(0.1))
+
+    middle = inverse(pixels)
     # A step of s metres at depth z is one of s / z^2 in inverse depth.
-    limit = (np.float32(config.edge_m) * inverse + np.float32(config.edge_relative)) * inverse
-    twice = 2.0 * inverse
-    edges[:, 1:-1] = np.abs(inverse[:, 2:] - twice[:, 1:-1] + inverse[:, :-2]) > limit[:, 1:-1]
-    edges[1:-1] |= np.abs(inverse[2:] - twice[1:-1] + inverse[:-2]) > limit[1:-1]
-    return edges
+    limit = (np.float32(config.edge_m) * middle + np.float32(config.edge_relative)) * middle
+    twice = 2.0 * middle
+    across = inverse(np.minimum(pixels + 1, last)) - twice + inverse(np.maximum(pixels - 1, 0))
+    down = inverse(np.minimum(pixels + width, last)) - twice + inverse(np.maximum(pixels - width, 0))
+    edge = (np.abs(across) > limit) & (columns > 0) & (columns < width - 1)
+    edge |= (np.abs(down) > limit) & (pixels >= width) & (pixels < (height - 1) * width)
+    return edge
 
 
 def measure_frame(
@@ -119,103 +129,144 @@ def measure_frame(
     T_world_camera: Transform,
     config: DetectionConfig,
 ) -> MeasuredFrame:
-    """Measure all detections of a view; those without enough depth are left out."""
+    """Measure all detections of a view; those without enough depth are left out.
+
+    What is done for each pixel is done for those of all masks together.
+    """
     owner = np.zeros(depth_m.shape, dtype=np.int16)
-    edges = depth_edges(depth_m, config)
-    things: list[Measured] = []
-    for detection in detections:
-        thing = _measure(detection, rgb, depth_m, edges, rays, T_world_camera, config)
-        if thing is not None:
-            things.append(thing)
-            owner[detection.mask] = len(things)
+    bodies = _bodies(detections, depth_m, config)
+    if not bodies:
+        return MeasuredFrame(things=(), owner=owner)
+    pixels = np.concatenate([body.pixels for body in bodies])
+    z = np.concatenate([body.depths_m for body in bodies])
+    R, t = T_world_camera[:3, :3].astype(np.float32), T_world_camera[:3, 3].astype(np.float32)
+    points = (rays.reshape(-1, 3)[pixels] * z[:, None]) @ R.T + t
+    starts = np.cumsum([0, *(len(body.pixels) for body in bodies)])
+    low = np.minimum.reduceat(points, starts[:-1], axis=0)
+    high = np.maximum.reduceat(points, starts[:-1], axis=0)
+    colours = _colours(rgb, [body.pixels for body in bodies], config.colour_pixels)
+    things = []
+    for i, body in enumerate(bodies):
+        bounds_px = _bounds(body, depth_m.shape[1])
+        owner.ravel()[body.mask_pixels] = i + 1
+        partial = body.detection.touches_border
+        partial = partial or occluded_share(body.detection.mask, depth_m, bounds_px) > config.occluded_share
+        things.append(
+            Measured(
+                label=body.detection.label,
+                score=body.detection.score,
+                points=points[starts[i] : starts[i + 1]],
+                low_m=low[i],
+                high_m=high[i],
+                distance_m=body.distance_m,
+                n_pixels=len(body.mask_pixels),
+                partial=partial,
+                bounds_px=bounds_px,
+                colour_shares=colours[i],
+            )
+        )
     return MeasuredFrame(things=tuple(things), owner=owner)
 
 
-def _measure(
-    detection: Detection,
-    rgb: Image,
-    depth_m: DepthMetres,
-    edges: Mask,
-    rays: Float[np.ndarray, "height width 3"],
-    T_world_camera: Transform,
-    config: DetectionConfig,
-) -> Measured | None:
-    """Measure one detection; None if too little of it has depth."""
-    pixels = np.flatnonzero(detection.mask)
-    if len(pixels) < config.min_pixels:
-        return None
-    depths = depth_m.ravel()[pixels]
-    inner = (depths > 0) & ~edges.ravel()[pixels]
-    if np.count_nonzero(inner) < max(config.min_pixels, 0.3 * len(pixels)):
-        inner = depths > 0  # A thin thing is all edge.
-    usable, z = pixels[inner], depths[inner]
-    if len(usable) < config.min_pixels:
-        return None
-    middle = float(np.median(z))
-    if middle > config.max_distance_m:
-        return None
-    step = max(1, len(usable) // config.max_points)
-    usable, z = usable[step // 2 :: step], z[step // 2 :: step]
-    near = main_body(z, config.gap_m, config.gap_relative)
-    usable, z = usable[near], z[near]
-    camera_points = rays.reshape(-1, 3)[usable] * z[:, None]
-    points = camera_points @ T_world_camera[:3, :3].T.astype(np.float32) + T_world_camera[:3, 3].astype(np.float32)
-    width = depth_m.shape[1]
-    rows, columns = pixels // width, pixels % width
-    bounds = (int(rows[0]), int(rows[-1]) + 1, int(columns.min()), int(columns.max()) + 1)
-    hidden = occluded_share(detection.mask, depth_m, bounds) > config.occluded_share
-    return Measured(
-        label=detection.label,
-        score=detection.score,
-        points=points,
-        low_m=points.min(axis=0),
-        high_m=points.max(axis=0),
-        distance_m=middle,
-        n_pixels=len(pixels),
-        partial=detection.touches_border or hidden,
-        bounds_px=bounds,
-        colour_shares=_colours(rgb, usable, config.colour_pixels),
-    )
+@dataclass(frozen=True)
+class _Body:
+    """A mask with enough depth."""
+
+    detection: Detection
+    mask_pixels: Int[np.ndarray, " n"]
+    """All of them, by flat index, rising."""
+    pixels: Int[np.ndarray, " n_thinned"]
+    """Those that show the thing itself, thinned."""
+    depths_m: Float[np.ndarray, " n_thinned"]
+    distance_m: float
+
+
+def _bodies(detections: Sequence[Detection], depth_m: DepthMetres, config: DetectionConfig) -> list[_Body]:
+    """Return what of each detection shows the thing itself: neither mixed pixels nor what is seen through it."""
+    masks = [(d, np.flatnonzero(d.mask)) for d in detections]
+    masks = [(d, pixels) for d, pixels in masks if len(pixels) >= config.min_pixels]
+    if not masks:
+        return []
+    looked = [pixels[_thinning(len(pixels), config.max_looked_at)] for _, pixels in masks]
+    ends = np.cumsum([len(pixels) for pixels in looked])
+    everything = np.concatenate(looked)
+    all_z = depth_m.ravel()[everything]
+    all_valid = all_z > 0
+    all_inner = all_valid & ~beside_edge(depth_m, everything, config)
+    bodies = []
+    for (detection, mask_pixels), pixels, end in zip(masks, looked, ends.tolist(), strict=True):
+        part = slice(end - len(pixels), end)
+        inner, z = all_inner[part], all_z[part]
+        if np.count_nonzero(inner) < max(config.min_pixels, 0.3 * len(pixels)):
+            inner = all_valid[part]  # A thin thing is all edge.
+        usable = np.flatnonzero(inner)
+        if len(usable) < config.min_pixels:
+            continue
+        usable = usable[_thinning(len(usable), config.max_points)]
+        middle = float(np.partition(z[usable], len(usable) // 2)[len(usable) // 2])
+        if middle > config.max_distance_m:
+            continue
+        usable = usable[main_body(z[usable], config.gap_m, config.gap_relative)]
+        bodies.append(_Body(detection, mask_pixels, pixels[usable], z[usable], middle))
+    return bodies
+
+
+def _thinning(n: int, most: int) -> slice:
+    """Return which of ``n`` to take to have about ``most``, evenly."""
+    step = max(1, n // most)
+    return slice(step // 2, None, step)
+
+
+def _bounds(body: _Body, width: int) -> tuple[int, int, int, int]:
+    """Return first row, last row + 1, first column, last column + 1 of a mask."""
+    top, bottom = int(body.mask_pixels[0]) // width, int(body.mask_pixels[-1]) // width + 1
+    columns = np.flatnonzero(body.detection.mask[top:bottom].any(axis=0))
+    return top, bottom, int(columns[0]), int(columns[-1]) + 1
 
 
 def main_body(z: Float[np.ndarray, " n"], gap_m: float, gap_relative: float) -> Bool[np.ndarray, " n"]:
     """Tell which depths belong to the largest group without gaps: what shows through a mask lies far behind it."""
-    order = np.argsort(z)
-    ordered = z[order]
-    group = np.zeros(len(z), dtype=np.int64)
-    group[1:] = np.cumsum(np.diff(ordered) > gap_m + gap_relative * ordered[:-1])
-    if group[-1] == 0:
+    ordered = np.sort(z)
+    gaps = ordered[1:] - ordered[:-1] > gap_m + gap_relative * ordered[:-1]
+    if not gaps.any():
         return np.ones(len(z), dtype=bool)
+    order = np.argsort(z)
+    group = np.append(0, np.cumsum(gaps))
     keep = np.zeros(len(z), dtype=bool)
     keep[order] = group == np.argmax(np.bincount(group))
     return keep
 
 
 def occluded_share(mask: Mask, depth_m: DepthMetres, bounds_px: tuple[int, int, int, int]) -> float:
-    """Return the share of a mask's contour behind which something clearly nearer begins."""
+    """Return the share of a mask's contour behind which something clearly nearer begins; of large ones in steps."""
     top, bottom, left, right = bounds_px
-    rows = slice(max(0, top - 1), bottom + 1)
-    columns = slice(max(0, left - 1), right + 1)
-    inside, depth = mask[rows, columns], depth_m[rows, columns]
+    stride = max(1, min(bottom - top, right - left) // 64)
+    rows = slice(max(0, top - stride), bottom + stride, stride)
+    columns = slice(max(0, left - stride), right + stride, stride)
+    inside, depth = np.ascontiguousarray(mask[rows, columns]), np.ascontiguousarray(depth_m[rows, columns])
+    width = inside.shape[1]
     n_contour = n_hidden = 0
-    for a, b in (
-        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
-        ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
-    ):
-        contour = inside[a] != inside[b]
-        if not contour.any():
-            continue
-        here_inside = inside[a][contour]
-        first, second = depth[a][contour], depth[b][contour]
-        own, other = np.where(here_inside, first, second), np.where(here_inside, second, first)
+    for step, differs in ((1, inside[:, 1:] != inside[:, :-1]), (width, inside[1:] != inside[:-1])):
+        first = np.flatnonzero(differs)
+        if step == 1:
+            first += first // (width - 1)  # `differs` is a column narrower.
+        second = first + step
+        swap = ~inside.ravel()[first]
+        depths = depth.ravel()
+        own, other = depths[np.where(swap, second, first)], depths[np.where(swap, first, second)]
         known = (own > 0) & (other > 0)
         n_contour += int(np.count_nonzero(known))
         n_hidden += int(np.count_nonzero(known & (other < own * 0.95 - 0.08)))
     return n_hidden / n_contour if n_contour else 0.0
 
 
-def _colours(rgb: Image, pixels: Int[np.ndarray, " n"], n_pixels: int) -> Float[np.ndarray, " n_colours"]:
-    """Return the shares of the colour words in a thinned set of pixels."""
-    chosen = pixels[:: max(1, len(pixels) // n_pixels)]
-    counts = np.bincount(colour_index(rgb.reshape(-1, 3)[chosen]), minlength=len(COLOURS))
-    return counts / max(1, len(chosen))
+def _colours(
+    rgb: Image, pixels: Sequence[Int[np.ndarray, " _"]], n_pixels: int
+) -> Float[np.ndarray, "n_masks n_colours"]:
+    """Return the shares of the colour words in each of several sets of pixels, thinned to about ``n_pixels``."""
+    chosen = [some[:: max(1, len(some) // n_pixels)] for some in pixels]
+    lengths = np.array([len(some) for some in chosen])
+    index = colour_index(rgb.reshape(-1, 3)[np.concatenate(chosen)])
+    cells = np.repeat(np.arange(len(chosen)), lengths) * len(COLOURS) + index
+    counts = np.bincount(cells, minlength=len(chosen) * len(COLOURS)).reshape(len(chosen), len(COLOURS))
+    return counts / np.maximum(lengths, 1)[:, None]

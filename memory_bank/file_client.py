@@ -4,52 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from embodied.errors import StoreError
 from embodied.messages import MemoryRequest, MemoryResponse
-from memory_bank.bank import META_HEALTH, META_NEXT_TRACK, META_OCCUPANCY
-from memory_bank.occupancy import OccupancyConfig, OccupancyMap
-from memory_bank.rooms import EMPTY_ROOMS
-from memory_bank.rows import read_struct
-from memory_bank.service import Health, MemoryService, MemoryState, ServiceConfig
-from memory_bank.sqlite_store import SqliteStore
-from memory_bank.store import Contents
+from memory_bank.agent_memory import AgentMemory
+from memory_bank.bank import MemoryBank
+from memory_bank.features.settings import LateImageEncoder, LateTextEncoder
+from memory_bank.mapper import MapperConfig
+from memory_bank.restoring import META_ADDRESS, features_of, occupancy_config_of, state_of
+from memory_bank.service import MemoryService, ServiceConfig
+from memory_bank.stores import is_database, open_store
 
-
-def state_of(contents: Contents) -> MemoryState:
-    """Return the state that questions are answered from.
-
-    Raises:
-        StoreError: What is stored does not fit together.
-    """
-    state = MemoryState(version=1, map_version=1)
-    state.graph.restore(contents.tracks, int(contents.meta.get(META_NEXT_TRACK, b"0")))
-    state.sessions = {session.session: session for session in contents.sessions}
-    if META_HEALTH in contents.meta:
-        state.health = read_struct(META_HEALTH, contents.meta[META_HEALTH], Health)
-    state.keyframes = list(contents.keyframes)
-    for world_frame, data in contents.maps.items():
-        try:
-            config = msgspec.json.decode(contents.meta.get(META_OCCUPANCY, b"{}"), type=OccupancyConfig)
-        except msgspec.MsgspecError as error:
-            raise StoreError(f"settings of the map: damaged ({error})") from error
-        state.occupancy = OccupancyMap.from_bytes(data, config)
-        state.rooms = contents.rooms.get(world_frame, EMPTY_ROOMS)
-    return state
+__all__ = ["FileMemory", "open_memory", "state_of"]
 
 
 class FileMemory:
-    """Answers requests from a memory file, without changing it; also from one that is being written to."""
+    """Answers requests from a memory file; also from one that is being written to.
 
-    def __init__(self, path: Path, config: ServiceConfig = ServiceConfig()) -> None:
-        """Open and check the file.
+    It is the file's writer only for as long as a request takes that changes the memory.
+    """
+
+    def __init__(self, path: Path | str, config: ServiceConfig = ServiceConfig()) -> None:
+        """Open and check the file, or the memory in a database.
 
         Raises:
             StoreError: The file is missing, damaged, or of another version.
         """
-        self._config = config
-        self._store = SqliteStore(path, read_only=True)
+        self._path, self._config = path, config
+        self._store = open_store(path, read_only=True)
         try:
             self._read()
         except BaseException:
@@ -58,28 +39,52 @@ class FileMemory:
 
     def _read(self) -> None:
         self._version = self._store.version
-        self._service = MemoryService(state_of(self._store.load()), self._config)
+        contents = self._store.load()
+        self._occupancy = occupancy_config_of(contents)
+        self._address = contents.meta.get(META_ADDRESS, b"").decode(errors="replace")
+        state, names = state_of(contents, self._store.keyframes), features_of(contents)
+        self._service = MemoryService(
+            state,
+            self._config,
+            LateTextEncoder(names.text) if names.text else None,
+            LateImageEncoder(names.image) if names.image else None,
+        )
+        self._service.readers.update(AgentMemory(None, contents.meta, lambda name, body: None).readers)
 
     def call(self, request: MemoryRequest) -> MemoryResponse:
-        """Answer one request from what is on disk now.
+        """Answer one request from what is on disk now; what it changes is on disk when this returns.
 
         Raises:
-            StoreError: The file has been damaged meanwhile.
+            StoreError: The file has been damaged meanwhile, or is to be changed and another process writes to it.
             ValueError: The question is beyond the grammar, or there is no such object.
         """
         if self._store.version != self._version:
             self._read()
-        return self._service.handle(request)
+        if type(request) in self._service.readers:
+            return self._service.handle(request)
+        return self._change(request)
+
+    def _change(self, request: MemoryRequest) -> MemoryResponse:
+        """Carry out a request that changes the memory."""
+        try:
+            store = open_store(self._path)
+        except StoreError as error:
+            where = f"ask it at {self._address}" if self._address else "ask it at its address"
+            raise StoreError(f"{error}; {where} instead of the file, or try again when it has ended") from error
+        try:
+            return MemoryBank(MapperConfig(occupancy=self._occupancy), None, store, self._config).handle(request)
+        finally:
+            store.close()
 
     def close(self) -> None:
         """Close the file."""
         self._store.close()
 
 
-def open_memory(path: Path) -> FileMemory:
-    """Open a memory file to ask it; the function behind the entry point ``file`` of ``embodied.memory``.
+def open_memory(path: Path | str) -> FileMemory:
+    """Open a memory file, or a memory in a database; the function behind the entry point ``file``.
 
     Raises:
         StoreError: The file is missing, damaged, or of another version.
     """
-    return FileMemory(Path(path))
+    return FileMemory(path if is_database(path) else Path(path))

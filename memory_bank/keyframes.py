@@ -1,11 +1,11 @@
 """Keyframes: the frames worth keeping, with a thumbnail, a coarse depth image and what was seen.
 
-Strategies that choose them are named, so that they can be compared on one stream (``STRATEGIES``).
+Strategies that choose them are named, so that they can be compared on one stream (``memory_bank.strategies``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
 
 import msgspec
 import numpy as np
@@ -13,17 +13,29 @@ import simplejpeg
 
 from embodied.arrays import DepthMetres, Float, Image, Transform
 from embodied.config import Config
-from embodied.geometry import wrap_angle
 from embodied.messages import Intrinsics
+from memory_bank.strategies import registry
+from memory_bank.strategies.protocol import FrameFacts
+
+__all__ = [
+    "FrameFacts",
+    "Keyframe",
+    "KeyframeConfig",
+    "KeyframeSelector",
+    "coarse_depth",
+    "make_thumbnail",
+]
 
 DEPTH_STRIDE_PX = 4
+N_COMPARED = 32
+"""Keyframes of a camera that a new frame may be compared with."""
 
 
 class KeyframeConfig(Config):
     """When a frame is kept, and how large."""
 
     strategy: str = "pose"
-    """Name in ``STRATEGIES``."""
+    """Which frames are kept: by ``pose``, ``time`` or ``novelty`` (``memory_bank.strategies.encode``)."""
     distance_m: float = 0.6
     """Keep a frame after the camera moved so far …"""
     angle_rad: float = 0.6
@@ -32,6 +44,12 @@ class KeyframeConfig(Config):
     """… or after so long, whatever happened …"""
     on_new_objects: bool = True
     """… or when an object was confirmed that no keyframe shows."""
+    novelty: float = 0.1
+    """By novelty: least distance, 1 - cosine, to what the keyframes before look like."""
+    capacity: int = 0
+    """Keyframes kept in all; 0 for no bound."""
+    eviction: str = "fifo"
+    """Which leaves when there is one too many (``memory_bank.strategies.store``)."""
     thumbnail_px: int = 256
     """Longest side of the thumbnail."""
     jpeg_quality: int = 80
@@ -57,6 +75,8 @@ class Keyframe(msgspec.Struct, kw_only=True):
     depth_shape: tuple[int, int]
     track_ids: tuple[str, ...]
     """Tracks detected in it, sorted. An id may since have been merged: resolve it by ``SceneGraph.resolve``."""
+    embedding: bytes = b""
+    """What the picture means: a unit vector, float16, little endian; empty without an image encoder."""
 
     @property
     def T(self) -> Transform:
@@ -72,51 +92,39 @@ class Keyframe(msgspec.Struct, kw_only=True):
         """Return the coarse depth image in metres, 0 where invalid."""
         return np.frombuffer(self.depth_mm, dtype="<u2").reshape(self.depth_shape).astype(np.float32) * 1e-3
 
-
-class FrameFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy decides on."""
-
-    session: str
-    stamp_ns: int
-    T_world_camera: np.ndarray
-    n_new_tracks: int
-    """Confirmed since the last keyframe."""
-
-
-Strategy = Callable[[KeyframeConfig, FrameFacts, FrameFacts | None], bool]
-
-
-def by_pose(config: KeyframeConfig, now: FrameFacts, last: FrameFacts | None) -> bool:
-    """Keep a frame when the camera has moved or turned, when something new is in it, or after some time."""
-    if last is None or last.session != now.session:
-        return True
-    if config.on_new_objects and now.n_new_tracks > 0:
-        return True
-    moved_m = float(np.linalg.norm(now.T_world_camera[:3, 3] - last.T_world_camera[:3, 3]))
-    cosine = float(np.clip(now.T_world_camera[:3, 2] @ last.T_world_camera[:3, 2], -1.0, 1.0))
-    turned_rad = abs(wrap_angle(float(np.arccos(cosine))))
-    waited_s = (now.stamp_ns - last.stamp_ns) * 1e-9
-    return moved_m >= config.distance_m or turned_rad >= config.angle_rad or waited_s >= config.interval_s
-
-
-STRATEGIES: dict[str, Strategy] = {"pose": by_pose}
+    @property
+    def vector(self) -> Float[np.ndarray, " dim"]:
+        """The embedding as float32, of length 0 if there is none."""
+        return np.frombuffer(self.embedding, dtype="<f2").astype(np.float32)
 
 
 class KeyframeSelector:
-    """Remembers the last keyframe of each camera and asks the strategy."""
+    """Remembers the last keyframes of each camera and asks the strategy."""
 
-    def __init__(self, config: KeyframeConfig) -> None:
-        if config.strategy not in STRATEGIES:
-            raise ValueError(f"strategy: expected one of {sorted(STRATEGIES)}, got {config.strategy!r}")
-        self._config = config
-        self._strategy = STRATEGIES[config.strategy]
-        self._last: dict[str, FrameFacts] = {}
+    def __init__(self, config: KeyframeConfig, *, has_vectors: bool = False) -> None:
+        """Begin with no keyframe.
+
+        Args:
+            config: Settings; those that the strategy has are its own.
+            has_vectors: Whether frames come with a vector of what they look like.
+
+        Raises:
+            ValueError: There is no such strategy, or it needs vectors and there are none.
+        """
+        names = registry.settings_of("encode", config.strategy)
+        settings = {name: getattr(config, name) for name in names if hasattr(config, name)}
+        self._strategy = registry.get("encode", config.strategy, settings)
+        self.needs_vectors = config.strategy == "novelty"
+        if self.needs_vectors and not has_vectors:
+            raise ValueError(f"strategy: {config.strategy!r} needs an image encoder, and none is set")
+        self._kept: dict[str, deque[FrameFacts]] = {}
 
     def wants(self, camera: str, now: FrameFacts) -> bool:
         """Tell whether this frame becomes a keyframe, and remember it if so."""
-        if not self._strategy(self._config, now, self._last.get(camera)):
+        kept = self._kept.setdefault(camera, deque(maxlen=N_COMPARED))
+        if not self._strategy(now, kept):
             return False
-        self._last[camera] = now
+        kept.append(now)
         return True
 
 

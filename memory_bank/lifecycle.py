@@ -14,10 +14,12 @@ import numpy as np
 from embodied.config import Config
 from embodied.messages import Interval, ObjectState, Point
 from memory_bank.appearance import Appearance
+from memory_bank.boxes import box_between, fitted_box
 from memory_bank.detections import Measured
-from memory_bank.scene_graph import box_between
+from memory_bank.edits import carry_edits
+from memory_bank.replacement import remember_before
 from memory_bank.track import BestView, Track
-from memory_bank.voxels import VoxelCloud, robust_box
+from memory_bank.voxels import VoxelCloud
 
 
 class LifecycleConfig(Config):
@@ -39,6 +41,8 @@ class LifecycleConfig(Config):
     """Views from nearer than this always do."""
     blur_m: float = 1.5
     """Distance at which a view weighs half in the voxels."""
+    first_pixels: int = 30
+    """A first sighting smaller than this is a glimpse: another before the track counts may be the first instead."""
 
 
 def new_track(track_id: str, thing: Measured, stamp_ns: int, session: str, config: LifecycleConfig) -> Track:
@@ -60,15 +64,25 @@ def new_track(track_id: str, thing: Measured, stamp_ns: int, session: str, confi
 
 def observe(track: Track, thing: Measured, stamp_ns: int, session: str, config: LifecycleConfig) -> None:
     """Add a detection to its track; confirms, and takes back an absence, where that follows."""
+    if track.last_session != session:
+        track.before = remember_before(track, stamp_ns) if track.confirmed else None
+        track.session_label_weights = {}
+    label = track.label
     size_weight = min(1.0, math.sqrt(thing.n_pixels / 150.0))
     if thing.label:
         gained = thing.score * size_weight
-        track.label_weights[thing.label] = track.label_weights.get(thing.label, 0.0) + gained
+        track.session_label_weights[thing.label] = track.session_label_weights.get(thing.label, 0.0) + gained
+        # Nothing automatic renames what a person keeps as it is.
+        if not track.pinned or track.name or thing.label == label:
+            track.label_weights[thing.label] = track.label_weights.get(thing.label, 0.0) + gained
     track.appearance.add(thing.colour_shares, size_weight)
     if thing.distance_m <= max(config.always_m, config.geometry_range * track.closest_m):
         track.voxels.insert(thing.points, 1.0 / (1.0 + (thing.distance_m / config.blur_m) ** 2))
         track.closest_m = min(track.closest_m, thing.distance_m)
-        track.box = box_between(*robust_box(track.voxels))
+        search = track.n_observations < 8 or track.n_observations % 4 == 0  # It hardly changes later.
+        track.box = fitted_box(track.voxels, track.box, search)
+    if not track.confirmed:
+        _note_size(track, thing, stamp_ns, session, config)
     track.n_observations += 1
     track.last_seen_ns, track.last_session = stamp_ns, session
     track.n_missed, track.missed_from, track.seen_empty_ns = 0, [], None
@@ -77,10 +91,25 @@ def observe(track: Track, thing: Measured, stamp_ns: int, session: str, config: 
         _begin(track, "present", "seen_again", stamp_ns, stamp_ns, session)
     elif track.state == "unknown":
         track.state = track.intervals[-1].state if track.intervals else "present"
+        track.epoch += 1
     if not track.confirmed and track.n_observations >= config.confirm_after:
-        track.confirmed = True
-        _begin(track, "present", "seen_first", track.first_seen_ns, stamp_ns, session)
+        confirm(track, stamp_ns, session)
+    elif track.label != label:
+        track.epoch += 1
     refresh(track)
+
+
+def confirm(track: Track, stamp_ns: int, session: str) -> None:
+    """Let a track count from now on."""
+    track.confirmed = True
+    _begin(track, "present", "seen_first", track.first_seen_ns, stamp_ns, session)
+
+
+def _note_size(track: Track, thing: Measured, stamp_ns: int, session: str, config: LifecycleConfig) -> None:
+    """Let the first sighting be one in which there was something to see."""
+    if track.largest_px < config.first_pixels and track.n_observations > 0:
+        track.first_seen_ns, track.first_session = stamp_ns, session
+    track.largest_px = max(track.largest_px, thing.n_pixels)
 
 
 def refresh(track: Track) -> None:
@@ -105,13 +134,24 @@ def miss(track: Track, stamp_ns: int, session: str, camera_position_m: Point, co
 
 
 def declare_gone(track: Track, stamp_ns: int, session: str) -> None:
-    """End the track's stay at its place."""
+    """End the track's stay at its place; what a person keeps as it is only becomes doubtful."""
+    if track.pinned or track.deleted:
+        doubt(track)
+        return
     since_ns = track.seen_empty_ns if track.seen_empty_ns is not None else stamp_ns
     track.existence = min(track.existence, 0.1)
     if track.confirmed:
         _begin(track, "gone", "missed", since_ns, stamp_ns, session)
     else:
         track.state = "gone"
+
+
+def doubt(track: Track) -> None:
+    """Say that nobody knows whether a thing still stands at its place."""
+    track.existence = min(track.existence, 0.5)
+    if track.state not in ("gone", "unknown"):
+        track.state = "unknown"
+        track.epoch += 1
 
 
 def continue_elsewhere(old: Track, new: Track, stamp_ns: int, session: str) -> None:
@@ -123,13 +163,23 @@ def continue_elsewhere(old: Track, new: Track, stamp_ns: int, session: str) -> N
     old.n_missed, old.missed_from, old.seen_empty_ns = 0, [], None
     old.existence = new.existence
     _add_counts(old, new)
+    carry_edits(old, new)
+    old.before, old.session_label_weights = None, new.session_label_weights
     _begin(old, "moved", "seen_elsewhere", new.first_seen_ns, stamp_ns, session, departed_ns)
 
 
 def absorb(keep: Track, lose: Track) -> None:
     """Add the contents of a track that turned out to be the same thing, at the same place."""
+    if lose.before is not None or lose.first_session != keep.last_session:
+        # What the session added can no longer be told from what earlier ones knew.
+        keep.before = None
+    if lose.last_session == keep.last_session:
+        for name, weight in lose.session_label_weights.items():
+            keep.session_label_weights[name] = keep.session_label_weights.get(name, 0.0) + weight
+    elif lose.last_seen_ns > keep.last_seen_ns:
+        keep.session_label_weights = lose.session_label_weights
     keep.voxels.absorb(lose.voxels)
-    keep.box = box_between(*robust_box(keep.voxels))
+    keep.box = fitted_box(keep.voxels, keep.box)
     if lose.confirmed and not keep.confirmed:
         keep.confirmed, keep.state = True, lose.state
         keep.intervals = [msgspec.structs.replace(interval, object_id=keep.id) for interval in lose.intervals]
@@ -142,6 +192,8 @@ def absorb(keep: Track, lose: Track) -> None:
     keep.existence = max(keep.existence, lose.existence)
     keep.views = sorted([*keep.views, *lose.views], key=lambda view: -view.score)[:3]
     _add_counts(keep, lose)
+    carry_edits(keep, lose)
+    keep.epoch += 1
     refresh(keep)
 
 
@@ -198,6 +250,7 @@ def _begin(
         valid_from_ns = max(valid_from_ns, until_ns)
         track.intervals[-1] = msgspec.structs.replace(last, valid_to_ns=until_ns, known_to_ns=known_from_ns)
     track.state = state
+    track.epoch += 1
     track.intervals.append(
         Interval(
             object_id=track.id,

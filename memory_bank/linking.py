@@ -16,6 +16,8 @@ from embodied.config import Config
 from embodied.geometry import invert
 from embodied.messages import Box
 from memory_bank.appearance import similarity
+from memory_bank.boxes import share_within
+from memory_bank.edits import may_join
 from memory_bank.keyframes import DEPTH_STRIDE_PX, Keyframe
 from memory_bank.scene_graph import SceneGraph
 from memory_bank.track import Track
@@ -27,6 +29,8 @@ class LinkingConfig(Config):
 
     accept: float = 0.45
     """Least likeness: product of those of label, colour and size."""
+    accept_doubtful: float = 0.7
+    """The same for what was missed, and not often enough to be sure that it is gone."""
     min_observations: int = 4
     """Sightings of the new thing before it is linked during a session."""
     min_move_m: float = 0.15
@@ -41,8 +45,12 @@ class LinkingConfig(Config):
     """… and one smaller than this not at all: the pose is no more exact."""
     n_views: float = 2.0
     """Keyframes that must tell so, counted like that."""
+    clear_share: float = 0.9
+    """A keyframe in which so much of it would be seen through counts up to twice, if the thing would be that large."""
     replaced_share: float = 0.4
-    """A new thing with this share of its box in that of one that left stands in its place."""
+    """A new thing with this share of its box in that of one that left stands in its place, or the other way round …"""
+    replaced_ratio: float = 2.5
+    """… if it is no longer than so many times the other."""
     thin_m: float = 0.07
     """Things lower than this lie too flat to be seen through: that they had no mask must do."""
     max_keyframes: int = 64
@@ -51,8 +59,9 @@ class LinkingConfig(Config):
 
 def is_newcomer(track: Track, session: str) -> bool:
     """Tell whether a track began in this session and no earlier one continues in it."""
-    causes = {interval.cause for interval in track.intervals}
-    return track.is_there and track.first_session == session and "seen_elsewhere" not in causes
+    if track.first_session != session or track.source != "seen" or not track.is_there:
+        return False
+    return all(interval.cause != "seen_elsewhere" for interval in track.intervals)
 
 
 def likeness(old: Track, new: Track) -> float:
@@ -63,7 +72,7 @@ def likeness(old: Track, new: Track) -> float:
     else:
         same_label = 0.7
     colour = similarity(old.appearance.shares(), new.appearance.shares())
-    return same_label * math.sqrt(colour) * _size_likeness(old, new)
+    return same_label * colour * _size_likeness(old, new)
 
 
 def _size_likeness(old: Track, new: Track) -> float:
@@ -96,15 +105,26 @@ def find_moves(
         for t in graph.confirmed()
         if is_newcomer(t, session) and (final or t.n_observations >= config.min_observations)
     ]
-    gone = [t for t in graph.confirmed(include_gone=True) if t.state == "gone"]
-    if not newcomers or not gone:
+    known = graph.confirmed(include_gone=True)
+    gone = [t for t in known if t.state == "gone"]
+    unseen = [t for t in known if t.state != "gone" and t.last_seen_ns < session_start_ns]
+    doubtful = [t for t in unseen if t.n_missed > 0 or t.state == "unknown"]
+    if not newcomers or not (gone or doubtful):
         return []
-    waiting = [] if final else [t for t in graph.confirmed() if t.last_seen_ns < session_start_ns]
-    old = gone + waiting
+    # Before the session is over, whatever was not seen yet may be a rival, and only what is gone is linked.
+    old = gone + (doubtful if final else unseen)
     scores = np.zeros((len(old), len(newcomers)))
+    columns = list(range(len(newcomers)))
     for i, vanished in enumerate(old):
-        for j, newcomer in enumerate(newcomers):
-            scores[i, j] = _move_score(vanished, newcomer, config)
+        if i == len(gone) and not final:
+            # Rivals matter only for what has a match: most things in a large map are not asked.
+            columns = [j for j in columns if scores[:i, j].any()]
+            if not columns:
+                break
+        least = config.accept if i < len(gone) or not final else config.accept_doubtful
+        for j in columns:
+            score = _move_score(vanished, newcomers[j], config)
+            scores[i, j] = score if score >= least else 0.0
     possible = scores >= config.accept
     if final:
         rows, columns = linear_sum_assignment(np.where(possible, scores, 0.0), maximize=True)
@@ -117,7 +137,7 @@ def find_moves(
 
 def _move_score(old: Track, new: Track, config: LinkingConfig) -> float:
     """Return the likeness of two tracks if one can be the other's continuation, else 0."""
-    if new.first_seen_ns <= old.last_seen_ns or new.id in old.seen_with:
+    if new.first_seen_ns <= old.last_seen_ns or new.id in old.seen_with or not may_join(old, new):
         return 0.0
     moved_m = math.dist(old.position_m, new.position_m)
     if moved_m < config.min_move_m:
@@ -146,9 +166,10 @@ def last_seen_empty(
         if distance > config.view_distance_m:
             break
         expected_px = track.longest_m * keyframe.intrinsics.fx_px / max(distance, 0.1)
-        if expected_px >= config.least_view_px and _shows_empty(points, track, keyframe, margins, config):
+        through = _share_through(points, track, keyframe, margins, config)
+        if expected_px >= config.least_view_px and through is not None:
             stamps.append(keyframe.stamp_ns)
-            n_views += min(1.0, expected_px / config.view_px)
+            n_views += min(2.0 if through >= config.clear_share else 1.0, expected_px / config.view_px)
     return max(stamps) if n_views >= config.n_views else None
 
 
@@ -165,24 +186,28 @@ def last_seen_occupied(track: Track, others: Iterable[Track], session: str, conf
         and interval.session != session
         and interval.state in ("present", "moved")
         and interval.valid_to_ns is not None
-        and _share_within(track.box, interval.box) >= config.replaced_share
+        and _shares_place(track.box, interval.box, config)
     ]
     return max(stamps, default=None)
 
 
-def _share_within(inner: Box, outer: Box) -> float:
-    """Return the share of a box's volume that lies in another; both are axis-aligned."""
-    share = 1.0
-    for a, b, size_a, size_b in zip(inner.center_m, outer.center_m, inner.size_m, outer.size_m, strict=True):
-        overlap_m = min(a + size_a / 2, b + size_b / 2) - max(a - size_a / 2, b - size_b / 2)
-        share *= max(0.0, overlap_m) / max(size_a, 1e-6)
-    return share
+def _shares_place(a: Box, b: Box, config: LinkingConfig) -> bool:
+    """Tell whether two things cannot have stood there at once: a good part of one's box lies in the other's.
+
+    A far smaller one may have stood under, on or in the other.
+    """
+    if share_within(a, b) >= config.replaced_share:
+        return True
+    return max(a.size_m) <= config.replaced_ratio * max(b.size_m) and share_within(b, a) >= config.replaced_share
 
 
-def _shows_empty(
+def _share_through(
     points: np.ndarray, track: Track, keyframe: Keyframe, margins: VisibilityConfig, config: LinkingConfig
-) -> bool:
-    """Tell whether a keyframe's coarse depth shows what is behind the points (or under them, for flat things)."""
+) -> float | None:
+    """Return the share of the points behind which a keyframe's coarse depth shows something; None if nothing empty.
+
+    Of flat things what is under them must do.
+    """
     depth = keyframe.depth_m()
     T_camera_world = invert(keyframe.T)
     in_camera = points @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
@@ -192,18 +217,19 @@ def _shows_empty(
     v = np.rint((keyframe.intrinsics.fy_px * in_camera[:, 1] / safe + keyframe.intrinsics.cy_px) / DEPTH_STRIDE_PX)
     inside = (z > margins.min_distance_m) & (u >= 1) & (v >= 1) & (u < depth.shape[1] - 1) & (v < depth.shape[0] - 1)
     if np.count_nonzero(inside) < 0.7 * len(points):
-        return False
+        return None
     rows, columns, z = v[inside].astype(int), u[inside].astype(int), z[inside]
     measured = depth[rows, columns]
     margin = margins.margin_m + margins.margin_relative * z + margins.margin_quadratic * z * z
     valid = measured > 0
     if np.count_nonzero(valid) < 0.7 * len(z):
-        return False
+        return None
     through = valid & (measured > z + margin)
     hidden = valid & (measured < z - margin)
     n_valid, n_through = np.count_nonzero(valid), np.count_nonzero(through)
-    if n_through >= 0.6 * n_valid:
-        return True
+    share = float(n_through / n_valid)
+    if share >= 0.6:
+        return share
     # The lower part of a thing touches what it stands on; that the rest is seen through must do.
     flat = min(track.box.size_m) < config.thin_m
-    return bool((flat or n_through >= 0.35 * n_valid) and np.count_nonzero(hidden) <= 0.2 * n_valid)
+    return share if (flat or share >= 0.35) and np.count_nonzero(hidden) <= 0.2 * n_valid else None

@@ -16,7 +16,10 @@ from embodied.arrays import Float, Image, Transform
 from embodied.config import Config
 from embodied.errors import PerceptionError
 from embodied.messages import CameraFrame, Observation, SessionEnd, SessionStart
+from memory_bank.archive import KeyframeArchive
 from memory_bank.detections import DetectionConfig, Measured, MeasuredFrame, RayCache, measure_frame
+from memory_bank.eviction import KeyframeEviction
+from memory_bank.features.protocol import ImageEncoder
 from memory_bank.keyframes import (
     FrameFacts,
     Keyframe,
@@ -25,11 +28,21 @@ from memory_bank.keyframes import (
     coarse_depth,
     make_thumbnail,
 )
-from memory_bank.lifecycle import continue_elsewhere, declare_gone, offer_view
+from memory_bank.lifecycle import confirm, continue_elsewhere, declare_gone, doubt, offer_view
 from memory_bank.linking import LinkingConfig, find_moves, is_newcomer, last_seen_empty, last_seen_occupied
 from memory_bank.occupancy import OccupancyConfig, OccupancyMap
 from memory_bank.perception.protocol import Perception, View
+from memory_bank.replacement import (
+    ReplacementConfig,
+    can_take_apart,
+    fills_place,
+    hides,
+    is_replaced,
+    is_the_same,
+    take_apart,
+)
 from memory_bank.scene_graph import SceneGraph
+from memory_bank.told import meet_told
 from memory_bank.track import BestView, Track
 from memory_bank.tracker import Tracker, TrackerConfig, ViewInput, ViewResult
 
@@ -40,6 +53,7 @@ class MapperConfig(Config):
     detections: DetectionConfig = DetectionConfig()
     tracker: TrackerConfig = TrackerConfig()
     linking: LinkingConfig = LinkingConfig()
+    replacement: ReplacementConfig = ReplacementConfig()
     occupancy: OccupancyConfig = OccupancyConfig()
     keyframes: KeyframeConfig = KeyframeConfig()
     crop_px: int = 128
@@ -67,6 +81,8 @@ class FrameReport:
     """Tracks that no longer exist under their own id: delete them from the store."""
     keyframes: tuple[Keyframe, ...] = ()
     """New keyframes of this frame, usually none."""
+    removed_keyframes: tuple[int, ...] = ()
+    """Indices of those that had to leave for them."""
     healthy: bool = True
     """Whether perception gave detections for it."""
     fault: str = ""
@@ -77,9 +93,22 @@ class Mapper:
     """Holds ``graph``, ``occupancy`` and decides on keyframes. One thread."""
 
     def __init__(
-        self, config: MapperConfig, perception: Perception, timer: Callable[[], float] = time.perf_counter
+        self,
+        config: MapperConfig,
+        perception: Perception,
+        timer: Callable[[], float] = time.perf_counter,
+        keyframes: KeyframeArchive | None = None,
+        image_encoder: ImageEncoder | None = None,
     ) -> None:
-        """Args: ``timer`` gives seconds for the statistics; nothing else depends on it."""
+        """Begin with an empty map.
+
+        Args:
+            config: Settings.
+            perception: The detector.
+            timer: Gives seconds for the statistics; nothing else depends on it.
+            keyframes: Where keyframes are kept; mappers of several frames of one memory share it.
+            image_encoder: Gives keyframes their vectors; None for keyframes without.
+        """
         self.config = config
         self.graph = SceneGraph()
         self.occupancy = OccupancyMap(config.occupancy)
@@ -88,9 +117,14 @@ class Mapper:
         self._perception = perception
         self._timer = timer
         self._tracker = Tracker(config.tracker, self.graph)
-        self._selector = KeyframeSelector(config.keyframes)
+        self._encoder = image_encoder
+        self._selector = KeyframeSelector(config.keyframes, has_vectors=image_encoder is not None)
+        self._eviction = KeyframeEviction(config.keyframes)
+        self._evicted: list[int] = []
         self._rays = RayCache()
-        self._keyframes: list[Keyframe] = []
+        self._keyframes = KeyframeArchive() if keyframes is None else keyframes
+        self.foreign_sessions: set[str] = set()
+        """Sessions whose keyframes are in other frames, and say nothing about this one."""
         self._session_start_ns = 0
         self._last_pose: tuple[int, Transform] | None = None
         self._last_seq = -1
@@ -98,7 +132,7 @@ class Mapper:
         self._links_due = False
 
     @property
-    def keyframes(self) -> list[Keyframe]:
+    def keyframes(self) -> KeyframeArchive:
         """All keyframes, of all sessions, by index."""
         return self._keyframes
 
@@ -112,6 +146,13 @@ class Mapper:
         self._session_start_ns = start.stamp_ns
         self._last_pose, self._last_seq, self._n_new_tracks = None, -1, 0
         self.occupancy.start_session(start.session)
+
+    def go_on(self, other: Mapper, T_here_there: Transform) -> None:
+        """Take over the session that is open in the mapper of another frame; the caller brings over its map."""
+        self.session, other.session = other.session, ""
+        self.healthy, self._session_start_ns = other.healthy, other._session_start_ns
+        self._last_seq, self._n_new_tracks, self._links_due = other._last_seq, 0, True
+        self._last_pose = other._last_pose and (other._last_pose[0], T_here_there @ other._last_pose[1])
 
     def end_session(self, end: SessionEnd | None = None) -> FrameReport:
         """Link, merge and clean up; also for a session that was cut off (None)."""
@@ -128,6 +169,8 @@ class Mapper:
         self._judge_newcomers([t for t in self.graph if t.first_session == self.session], result)
         self._link(stamp_ns, final=True, result=result)
         self.graph.check()
+        for track in self.graph:
+            track.before = None
         report = self._report(self._last_seq, {}, result, ())
         self.session = ""
         return report
@@ -144,7 +187,7 @@ class Mapper:
             n_tracks: One more than the highest number that any track ever had, so that no id is given twice.
         """
         self.graph.restore(tracks, n_tracks)
-        self._keyframes = sorted(keyframes, key=lambda keyframe: keyframe.index)
+        self._keyframes.extend(sorted(keyframes, key=lambda keyframe: keyframe.index))
         if occupancy is not None:
             self.occupancy = OccupancyMap.from_bytes(occupancy, self.config.occupancy)
         self.graph.check()
@@ -211,6 +254,8 @@ class Mapper:
         if not steady:
             return []
         seen = self._tracker.step(_view_input(view, frame))
+        meet_told(self.graph, seen, view.session, view.stamp_ns)
+        self._replace(seen, view.stamp_ns)
         self._judge_newcomers(seen.confirmed, result)
         self._n_new_tracks += len(seen.confirmed)
         result.confirmed += seen.confirmed
@@ -227,24 +272,33 @@ class Mapper:
             stamp_ns=view.stamp_ns,
             T_world_camera=view.T_world_camera,
             n_new_tracks=self._n_new_tracks,
+            vector=self._embed(view) if self._selector.needs_vectors else None,
         )
         kept = []
         if self._selector.wants(camera, facts):
             self._n_new_tracks = 0
-            keyframe = self._make_keyframe(camera, view, observed)
+            keyframe = self._make_keyframe(camera, view, observed, facts.vector)
             self._keyframes.append(keyframe)
+            self._evicted += self._eviction.apply(self._keyframes)
             kept.append(keyframe)
         for track, thing in observed:
             self._offer(track, thing, view)
         return kept
 
-    def _make_keyframe(self, camera: str, view: View, observed: list[tuple[Track, Measured]]) -> Keyframe:
+    def _embed(self, view: View) -> np.ndarray | None:
+        """Return what a view looks like; None without an encoder."""
+        return None if self._encoder is None else self._encoder.encode([view.rgb])[0]
+
+    def _make_keyframe(
+        self, camera: str, view: View, observed: list[tuple[Track, Measured]], vector: np.ndarray | None
+    ) -> Keyframe:
         """Return the view as a keyframe."""
+        vector = self._embed(view) if vector is None else vector
         settings = self.config.keyframes
         depth_mm, depth_shape = coarse_depth(view.depth_m)
         ids = sorted({track.id for track, _ in observed}, key=lambda name: int(name[1:]))
         return Keyframe(
-            index=self._keyframes[-1].index + 1 if self._keyframes else 0,
+            index=self._keyframes.next_index,
             session=view.session,
             seq=view.seq,
             stamp_ns=view.stamp_ns,
@@ -255,6 +309,7 @@ class Mapper:
             depth_mm=depth_mm,
             depth_shape=depth_shape,
             track_ids=tuple(ids),
+            embedding=b"" if vector is None else vector.astype("<f2").tobytes(),
         )
 
     def _offer(self, track: Track, thing: Measured, view: View) -> None:
@@ -269,7 +324,7 @@ class Mapper:
         picture = BestView(
             session=view.session,
             stamp_ns=view.stamp_ns,
-            keyframe=self._keyframes[-1].index,
+            keyframe=self._keyframes.next_index - 1,
             camera_position_m=(x, y, z),
             score=score,
             crop_jpeg=b"",
@@ -281,7 +336,7 @@ class Mapper:
 
     def _judge_newcomers(self, tracks: list[Track], result: ViewResult) -> None:
         """Find out whether earlier sessions saw the places of new things without them."""
-        earlier = [keyframe for keyframe in self._keyframes if keyframe.session != self.session]
+        earlier = self._keyframes.sessions - self.foreign_sessions - {self.session}
         newcomers = [track for track in tracks if is_newcomer(track, self.session)]
         if not earlier or not newcomers:
             return
@@ -289,19 +344,50 @@ class Mapper:
         everything = self.graph.confirmed(include_gone=True)
         for track in newcomers:
             occupied_ns = last_seen_occupied(track, everything, self.session, linking)
-            empty_ns = last_seen_empty(track, earlier, margins, linking)
+            near = self._keyframes.near(track.position_m, linking.view_distance_m, linking.max_keyframes, earlier)
+            empty_ns = last_seen_empty(track, near, margins, linking)
             track.place_was_empty_ns = max((ns for ns in (occupied_ns, empty_ns) if ns is not None), default=None)
             result.dirty_ids.add(track.id)
 
+    def _replace(self, seen: ViewResult, stamp_ns: int) -> None:
+        """Take tracks apart in whose place another thing turned out to stand."""
+        config = self.config.replacement
+        for track in {track.id: track for track, _ in seen.observed if track.before is not None}.values():
+            if is_the_same(track, config):
+                track.before = None
+            elif is_replaced(track, config) and can_take_apart(track):
+                self._take_apart(track, seen, stamp_ns)
+
+    def _take_apart(self, track: Track, seen: ViewResult, stamp_ns: int) -> None:
+        """Let what this session saw in a track's place be a thing of its own."""
+        new = take_apart(track, self.graph.new_id())
+        confirm(new, stamp_ns, self.session)
+        self.graph.insert(new)
+        self.graph.touch(track)
+        for other in [self.graph.get(name) for name in track.seen_with]:
+            if other is not None and other.last_session == self.session and other.is_there:
+                other.seen_with.add(new.id)
+                new.seen_with.add(other.id)
+        if fills_place(new, track, self.config.replacement) and track.state != "gone":
+            track.seen_empty_ns = new.first_seen_ns
+            declare_gone(track, stamp_ns, self.session)
+            seen.n_gone += 1
+        seen.observed = [(new if each is track else each, thing) for each, thing in seen.observed]
+        seen.confirmed.append(new)
+        seen.dirty_ids |= {track.id, new.id, *new.seen_with}
+
     def _judge_missed(self, stamp_ns: int, result: ViewResult) -> None:
-        """Decide at the session's end about things whose absence was not shown often enough to be sure at once."""
+        """Decide at the session's end about things that were not seen in it, and not surely gone at once."""
+        newcomers = [track for track in self.graph if is_newcomer(track, self.session)]
         for track in self.graph.confirmed():
-            if track.n_missed == 0 or track.last_seen_ns >= self._session_start_ns:
+            if track.last_seen_ns >= self._session_start_ns:
                 continue
             if track.n_missed >= 2:
                 declare_gone(track, stamp_ns, self.session)
+            elif track.n_missed == 1 or (track.source == "seen" and any(hides(new, track) for new in newcomers)):
+                doubt(track)
             else:
-                track.state = "unknown"
+                continue
             result.dirty_ids.add(track.id)
 
     def _link(self, stamp_ns: int, final: bool, result: ViewResult) -> None:
@@ -322,6 +408,7 @@ class Mapper:
     ) -> FrameReport:
         """Sum up what a frame did."""
         alive = [i for i in result.dirty_ids if i not in result.removed_ids]
+        evicted, self._evicted = self._evicted, []
         return FrameReport(
             session=self.session,
             seq=seq,
@@ -329,6 +416,7 @@ class Mapper:
             dirty_ids=tuple(sorted(alive, key=lambda name: int(name[1:]))),
             removed_ids=tuple(sorted(result.removed_ids, key=lambda name: int(name[1:]))),
             keyframes=keyframes,
+            removed_keyframes=tuple(evicted),
             healthy=not fault,
             fault=fault,
         )

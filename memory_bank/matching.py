@@ -1,33 +1,40 @@
-"""What in a memory fits a query: by label, colour, place, relation and time. Pure."""
+"""What in a memory fits a query: by label, meaning, colour, place, relation and source. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
+from embodied.errors import ConfigurationError
 from embodied.messages import (
+    Box,
     Change,
     Evidence,
     Interval,
     ObjectRecord,
+    Point,
     Query,
-    Relation,
     RelationFilter,
     RoomRecord,
     SessionRecord,
+    ViewHit,
 )
-from memory_bank.relations import find_relations
+from memory_bank.meaning import Meaning
 from memory_bank.words import COLOURS, known_as, label_matches
 
 MIN_LABEL_SHARE = 0.3
 """Share of the label histogram from which a thing may be meant by a label that is not its first."""
 UNSURE_COLOUR = 0.4
-"""Probability that a thing has the colour asked for if it looked like a similar one, or like none."""
+"""Probability that a thing has the colour asked for if it looked like none, or if only a similar one is known of it."""
 MIN_COLOUR_SHARE = 0.05
 """Share of a colour in how a thing looked from which it may be called by it."""
+MIN_LIKENESS = 0.3
+"""Cosine from which free words may mean a thing …"""
+SURE_LIKENESS = 0.8
+"""… and from which they surely do."""
 RECENCY_S = 30 * 86_400.0
 """Age of a sighting after which it counts half for the ranking."""
 EARLIER_SESSION = 0.85
@@ -60,6 +67,14 @@ class MemoryView:
     colours: Callable[[str], Mapping[str, float]] = lambda object_id: {}
     """Share of each colour word in how an object looked."""
     warnings: tuple[str, ...] = ()
+    agent_m: Point | None = None
+    """Where the robot is, or was last; None before its first observation."""
+    world_frame: str = ""
+    """The frame that the robot is in, or was in last."""
+    meaning: Meaning | None = None
+    """Compares free words with labels and notes; None without a model of words."""
+    views: Callable[[Query], tuple[ViewHit, ...]] | None = None
+    """Finds keyframes, best first, by the fields of a ``views`` query; None where no keyframes are kept."""
 
     @property
     def labels(self) -> frozenset[str]:
@@ -96,62 +111,12 @@ def in_our_words(query: Query, view: MemoryView) -> Query:
     )
 
 
-# ------------------------------------------------------------------------------------------ the past
-
-
-def window_of(query: Query, view: MemoryView) -> tuple[int | None, int | None]:
-    """Return the instants between which the query asks, None where open."""
-    since, until = query.since_ns, query.until_ns
-    if query.session:
-        for session in view.sessions:
-            if session.session == query.session:
-                since = max(since or session.start_ns, session.start_ns)
-                end_ns = session.end_ns if session.end_ns is not None else view.now_ns
-                until = end_ns if until is None else min(until, end_ns)
-    return since, until
-
-
-def as_it_was(query: Query, view: MemoryView) -> MemoryView:
-    """Return the memory of the world as it was in the window that a query asks about; relations too."""
-    since, until = window_of(query, view)
-    objects = list(view.objects)
-    if query.session and all(session.session != query.session for session in view.sessions):
-        objects = []
-    if until is not None and until < view.now_ns:
-        then = [_record_then(record, view.history(record.id), until) for record in objects]
-        objects = _related([record for record in then if record is not None])
-    if since is not None:
-        objects = [record for record in objects if record.last_seen_ns >= since]
-    return replace(view, objects=tuple(objects))
-
-
-def _record_then(record: ObjectRecord, history: Sequence[Interval], at_ns: int) -> ObjectRecord | None:
-    """Return the record as of an instant; None if the object was not known yet."""
-    past = [interval for interval in history if interval.valid_from_ns <= at_ns]
-    if not past:
-        return None
-    now = past[-1]
-    # Within an interval that is still open, it is not remembered when it was seen: at its end at the latest.
-    seen_ns = [i.valid_to_ns if i.valid_to_ns is not None else record.last_seen_ns for i in past if i.state != "gone"]
-    return msgspec.structs.replace(
-        record,
-        position_m=now.position_m,
-        box=now.box,
-        room=now.room,
-        state="gone" if now.state == "gone" else "present",
-        last_seen_ns=min(max(seen_ns, default=now.valid_from_ns), at_ns),
-    )
-
-
-def _related(records: list[ObjectRecord]) -> list[ObjectRecord]:
-    standing = [record for record in records if record.state != "gone"]
-    relations: dict[str, list[Relation]] = {record.id: [] for record in records}
-    for r in find_relations([record.box for record in standing], [record.label for record in standing]):
-        other = standing[r.object]
-        relations[standing[r.subject].id].append(
-            Relation(kind=r.kind, object_id=other.id, label=other.label, confidence=r.confidence)
-        )
-    return [msgspec.structs.replace(record, relations=tuple(relations[record.id])) for record in records]
+def split_colour(phrase: str, view: MemoryView) -> tuple[str, str]:
+    """Return label and colour of a name such as "red mug", in our words."""
+    first, _, rest = phrase.partition(" ")
+    if rest and first in COLOURS and known_as(phrase, view.labels) is None:
+        return known_as(rest, view.labels) or rest, COLOURS[first]
+    return known_as(phrase, view.labels) or phrase, ""
 
 
 # ------------------------------------------------------------------------------------------ what fits
@@ -169,11 +134,17 @@ def _label_fit(asked: str, record: ObjectRecord) -> float:
 
 def _colour_fit(asked: str, record: ObjectRecord | None, view: MemoryView) -> float:
     colour = record.colour if record else ""
-    if not asked or asked == colour:
+    if not asked:
         return 1.0
-    share = view.colours(record.id).get(asked, 0.0) if record else 0.0
+    shares = view.colours(record.id) if record else {}
+    share = shares.get(asked, 0.0)
+    if asked == colour:
+        # Of two clocks with white faces, the one that is all white is the white one.
+        return 0.8 + 0.2 * share if share > 0 else 1.0
     if share >= MIN_COLOUR_SHARE:
         return min(0.9, UNSURE_COLOUR + share)
+    if colour and any(shares.values()):
+        return 0.0
     return UNSURE_COLOUR if not colour or {asked, colour} in _SIMILAR else 0.0
 
 
@@ -199,12 +170,20 @@ def _relation_fit(
 def find(query: Query, view: MemoryView) -> list[Hit]:
     """Return the objects that fit all of a query's fields but its times, gone ones too, best first.
 
+    Raises:
+        ConfigurationError: The query has free words, and the memory no model to compare them with.
+
     Weaker fits (a similar colour, "in" for "on", "coffee table" for "table") only count where no better one is there.
     """
     by_id = {record.id: record for record in view.objects}
+    meant = _meant(query.text, view) if query.text else {}
     hits: list[tuple[tuple[bool, ...], Hit]] = []
     for record in view.objects:
+        if not _is_asked_for(query, record, view):
+            continue
         fit = _label_fit(query.label, record) * _colour_fit(query.colour, record, view)
+        if query.text:
+            fit *= meant.get(record.id, 0.0)
         exact_relation, rooms = True, [record.room]
         if query.relation is not None and fit > 0:
             relation_fit, room = _relation_fit(query.relation, record, by_id, view)
@@ -212,8 +191,6 @@ def find(query: Query, view: MemoryView) -> list[Hit]:
             exact_relation = relation_fit > 0.3
             rooms.append(room)
         if query.room and query.room not in rooms:
-            continue
-        if query.near_m is not None and _plan_distance_m(record, query.near_m) > query.radius_m:
             continue
         if fit > 0:
             exact_label = not query.label or record.label == query.label
@@ -226,8 +203,56 @@ def find(query: Query, view: MemoryView) -> list[Hit]:
     return _ranked([hit for _, hit in hits], query, view)
 
 
-def _plan_distance_m(record: ObjectRecord, point_m: Sequence[float]) -> float:
-    return float(np.hypot(record.position_m[0] - point_m[0], record.position_m[1] - point_m[1]))
+def _is_asked_for(query: Query, record: ObjectRecord, view: MemoryView) -> bool:
+    """Tell whether a record meets the conditions that nothing can meet by half."""
+    if query.object_id and record.id != query.object_id:
+        return False
+    if query.near_m is not None and plan_distance_m(record.position_m, query.near_m) > query.radius_m:
+        return False
+    if query.box is not None and not _within(record.position_m, query.box):
+        return False
+    if query.unseen_since_ns is not None and record.last_seen_ns >= query.unseen_since_ns:
+        return False
+    return not query.source or query.source == record.source or (query.source == "told" and was_told(record, view))
+
+
+def was_told(record: ObjectRecord, view: MemoryView) -> bool:
+    """Tell whether somebody told of a thing, perhaps before it was seen."""
+    return record.source == "told" or any(interval.cause == "told" for interval in view.history(record.id))
+
+
+def _within(point_m: Point, box: Box) -> bool:
+    """Tell whether a point lies in a box that may be turned about the vertical."""
+    x, y, z = (p - c for p, c in zip(point_m, box.center_m))
+    cos, sin = float(np.cos(box.yaw_rad)), float(np.sin(box.yaw_rad))
+    local = (x * cos + y * sin, y * cos - x * sin, z)
+    return all(abs(offset) <= size / 2 for offset, size in zip(local, box.size_m))
+
+
+def _meant(text: str, view: MemoryView) -> dict[str, float]:
+    """Return, by id, how well things fit free words: by label, with the colour, and by what notes say."""
+    if view.meaning is None:
+        raise ConfigurationError(
+            f"{text!r} can only be compared by meaning, and this memory has no model of words (features.text)"
+        )
+    texts: list[str] = []
+    owners: list[str] = []
+    for record in view.objects:
+        names = [record.label, f"{record.colour} {record.label}" if record.colour else ""]
+        for words in [*names, *(note.text for note in record.notes)]:
+            if words:
+                texts.append(words)
+                owners.append(record.id)
+    fits: dict[str, float] = {}
+    for owner, cosine in zip(owners, view.meaning.likeness(text, texts).tolist() if texts else ()):
+        if cosine >= MIN_LIKENESS:
+            fits[owner] = max(fits.get(owner, 0.0), min(1.0, cosine / SURE_LIKENESS))
+    return fits
+
+
+def plan_distance_m(a_m: Sequence[float], b_m: Sequence[float]) -> float:
+    """Return the distance of two points seen from above."""
+    return float(np.hypot(a_m[0] - b_m[0], a_m[1] - b_m[1]))
 
 
 def _ranked(hits: list[Hit], query: Query, view: MemoryView) -> list[Hit]:
@@ -242,19 +267,24 @@ def _ranked(hits: list[Hit], query: Query, view: MemoryView) -> list[Hit]:
         "confidence": lambda hit: -weight(hit),
         "latest": lambda hit: -hit.record.last_seen_ns,
         "earliest": lambda hit: hit.record.first_seen_ns,
+        "nearest": lambda hit: plan_distance_m(hit.record.position_m, query.near_m or (0.0, 0.0, 0.0)),
+        "most_often": lambda hit: -weight(hit),
     }
     return sorted(hits, key=lambda hit: (keys[query.order](hit), int(hit.record.id[1:])))
 
 
-def find_changes(query: Query, view: MemoryView) -> list[Change]:
-    """Return the changes that fit a query, latest first."""
-    since, until = window_of(query, view)
+def find_changes(query: Query, view: MemoryView, window: tuple[int | None, int | None]) -> list[Change]:
+    """Return the changes that fit a query and were noticed in a window, latest first."""
+    (since, until), box = window, query.box
     by_id = {record.id: record for record in view.objects}
     fitting = []
     for change in view.changes:
         record = by_id.get(change.object_id)
         if (
             (query.change and change.kind != query.change)
+            or (query.object_id and change.object_id != query.object_id)
+            or (query.near_m is not None and not _happened(change, lambda p: _is_near(p, query)))
+            or (box is not None and not _happened(change, lambda p: _within(p, box)))
             or (query.label and not label_matches(query.label, change.label))
             or (query.colour and not _colour_fit(query.colour, record, view))
             or (query.room and query.room not in (change.from_room, change.to_room))
@@ -267,3 +297,12 @@ def find_changes(query: Query, view: MemoryView) -> list[Change]:
         fitting.append(change)
     exact = [c for c in fitting if c.label == query.label]
     return sorted(exact or fitting, key=lambda c: (-c.noticed_ns, int(c.object_id[1:])))
+
+
+def _happened(change: Change, is_there: Callable[[Point], bool]) -> bool:
+    """Tell whether a change began or ended at such a point."""
+    return any(p is not None and is_there(p) for p in (change.from_position_m, change.to_position_m))
+
+
+def _is_near(point_m: Point, query: Query) -> bool:
+    return query.near_m is not None and plan_distance_m(point_m, query.near_m) <= query.radius_m

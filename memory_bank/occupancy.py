@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+from scipy import ndimage
 
 from embodied.arrays import Bool, DepthMetres, Float, Int, Transform, UInt8
 from embodied.config import Config
@@ -31,7 +32,9 @@ class OccupancyConfig(Config):
     range_m: float = 4.5
     """Pixels farther away are ignored."""
     stride_px: int = 2
-    """Every so many rows and columns are used."""
+    """Every so many rows and columns are used …"""
+    max_columns: int = 160
+    """… or fewer, if the image is so wide that more columns than this would be: they are as dense as the cells then."""
     n_azimuths: int = 192
     """Rays of the virtual scan."""
     hit: float = 0.9
@@ -70,6 +73,10 @@ class OccupancyMap:
         self.config = config
         self.session = ""
         self.seq = -1
+        along = np.arange(-config.robot_radius_m, config.robot_radius_m + config.resolution_m, config.resolution_m)
+        disc = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
+        self._under = disc[np.hypot(disc[:, 0], disc[:, 1]) <= config.robot_radius_m]
+        """Points below the robot, from its middle."""
         self._origin: tuple[int, int] = (0, 0)
         """Row and column, in cells of the world, of cell (0, 0)."""
         self._log_odds: Float[np.ndarray, "rows columns"] = np.zeros((0, 0), dtype=np.float32)
@@ -88,16 +95,15 @@ class OccupancyMap:
         T_world_base: Transform,
     ) -> None:
         """Add one depth image. ``rays`` are those of ``geometry.pixel_rays``."""
-        step = self.config.stride_px
+        step = max(self.config.stride_px, round(depth_m.shape[1] / self.config.max_columns))
         z = depth_m[step // 2 :: step, step // 2 :: step].ravel()
         thin = rays[step // 2 :: step, step // 2 :: step].reshape(-1, 3)
-        seen = z > 0.1
-        z, thin = z[seen], thin[seen]
-        offsets = (thin @ T_world_camera[:3, :3].T.astype(np.float32)) * z[:, None]
+        offsets = thin @ T_world_camera[:3, :3].T.astype(np.float32)
+        offsets *= z[:, None]
+        range_m = np.sqrt(offsets[:, 0] * offsets[:, 0] + offsets[:, 1] * offsets[:, 1])
+        usable = np.flatnonzero((z > 0.1) & (range_m < self.config.range_m) & (range_m > 0.05))
+        offsets, range_m = offsets[usable], range_m[usable]
         height_m = offsets[:, 2] + np.float32(T_world_camera[2, 3])
-        range_m = np.hypot(offsets[:, 0], offsets[:, 1])
-        near = (range_m < self.config.range_m) & (range_m > 0.05)
-        offsets, height_m, range_m = offsets[near], height_m[near], range_m[near]
         camera_xy = T_world_camera[:2, 3]
         window = self._window(camera_xy)
         hit, looked = self._pixels(offsets, height_m, range_m, camera_xy, window)
@@ -106,6 +112,40 @@ class OccupancyMap:
         self._footprint(free, T_world_base[:2, 3], window)
         free &= ~hit
         self._update(window, hit, free, looked, camera_xy)
+
+    def absorb(self, other: OccupancyMap, pose: Float[np.ndarray, " 4"], *, go_on: bool) -> None:
+        """Add the evidence of the map of another frame.
+
+        Args:
+            other: With cells of the same size.
+            pose: Yaw, x, y, z of the other frame in this one.
+            go_on: Its session goes on here: how near its cells were seen replaces what is known here.
+        """
+        known = np.argwhere(other._log_odds != 0.0)
+        if len(known) == 0:
+            return
+        step, (yaw, x_m, y_m) = self.config.resolution_m, pose[:3].tolist()
+        R = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
+        corner = np.array([other._origin[1], other._origin[0]]) * step
+        (bottom, near), (top, far) = known.min(axis=0), known.max(axis=0) + 1
+        corners = corner + np.array([(near, bottom), (far, bottom), (near, top), (far, top)]) * step
+        corners = corners @ R.T + (x_m, y_m)
+        (left, low), (right, high) = (corners / step).min(axis=0), (corners / step).max(axis=0)
+        row, column = int(np.floor(low)), int(np.floor(left))
+        self._grow(row, column, int(np.ceil(high)) + 1, int(np.ceil(right)) + 1)
+        n_rows, n_columns = int(np.ceil(high)) + 1 - row, int(np.ceil(right)) + 1 - column
+        at = np.indices((n_rows, n_columns)).reshape(2, -1)[::-1].T + (column + 0.5, row + 0.5)
+        sources = ((at * step - (x_m, y_m)) @ R - corner) / step - 0.5
+        odds = ndimage.map_coordinates(other._log_odds, sources.T[::-1], order=1, mode="constant", cval=0.0)
+        first_row, first = row - self._origin[0], column - self._origin[1]
+        place = (slice(first_row, first_row + n_rows), slice(first, first + n_columns))
+        summed = self._log_odds[place] + odds.reshape(n_rows, n_columns)
+        self._log_odds[place] = np.clip(summed, -self.config.limit, self.config.limit)
+        if go_on:
+            closest = ndimage.map_coordinates(other._closest, sources.T[::-1], order=0, mode="constant", cval=np.inf)
+            self.start_session(other.session)
+            self._closest[place] = closest.reshape(n_rows, n_columns)
+            self.seq = other.seq
 
     def at(self, x_m: float, y_m: float) -> int:
         """Return UNKNOWN, FREE or OCCUPIED of a place."""
@@ -172,10 +212,9 @@ class OccupancyMap:
         """Return the window's cells with obstacles in them, and those that any pixel fell into."""
         side = window[2]
         flat = self._window_cells(offsets[:, 0] + camera_xy[0], offsets[:, 1] + camera_xy[1], window)
-        counts = np.bincount(flat[self._obstacles(height_m, range_m)], minlength=side * side)
-        looked = np.zeros(side * side, dtype=bool)
+        hit, looked = np.zeros(side * side, dtype=bool), np.zeros(side * side, dtype=bool)
+        hit[flat[self._obstacles(height_m, range_m)]] = True
         looked[flat[height_m < self.config.highest_m]] = True
-        hit: Bool[np.ndarray, " n"] = counts > 0
         return hit.reshape(side, side), looked.reshape(side, side)
 
     def _obstacles(self, height_m: Float[np.ndarray, " n"], range_m: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
@@ -225,11 +264,8 @@ class OccupancyMap:
         self, free: Bool[np.ndarray, "side side"], robot_xy: Float[np.ndarray, " 2"], window: tuple[int, int, int]
     ) -> None:
         """Mark what the robot stands on as free."""
-        step, radius = self.config.resolution_m, self.config.robot_radius_m
-        along = np.arange(-radius, radius + step, step)
-        x, y = np.meshgrid(along, along)
-        under = x * x + y * y <= radius * radius
-        free.ravel()[self._window_cells(x[under] + robot_xy[0], y[under] + robot_xy[1], window)] = True
+        x, y = self._under.T
+        free.ravel()[self._window_cells(x + robot_xy[0], y + robot_xy[1], window)] = True
 
     def _update(
         self,
@@ -240,17 +276,18 @@ class OccupancyMap:
         camera_xy: Float[np.ndarray, " 2"],
     ) -> None:
         """Add one image's evidence to the grid."""
-        row, column, side = window
+        row, column, _ = window
         top, left = row - self._origin[0], column - self._origin[1]
-        odds = self._log_odds[top : top + side, left : left + side]
-        odds += self.config.hit * hit + self.config.free * free
-        np.clip(odds, -self.config.limit, self.config.limit, out=odds)
-        step = self.config.resolution_m
-        y = (np.arange(row, row + side, dtype=np.float32) + 0.5) * step - np.float32(camera_xy[1])
-        x = (np.arange(column, column + side, dtype=np.float32) + 0.5) * step - np.float32(camera_xy[0])
-        distance = np.hypot(x[None, :], y[:, None])
-        closest = self._closest[top : top + side, left : left + side]
-        np.minimum(closest, np.where(looked, distance, np.inf), out=closest)
+        step, limit = self.config.resolution_m, self.config.limit
+        # Only the cells that the image says something of: they are a small part of the window.
+        for cells, gain in ((np.nonzero(hit), self.config.hit), (np.nonzero(free), self.config.free)):
+            here = cells[0] + top, cells[1] + left
+            self._log_odds[here] = np.clip(self._log_odds[here] + np.float32(gain), -limit, limit)
+        rows, columns = np.nonzero(looked)
+        x = (columns + (column + 0.5)) * step - camera_xy[0]
+        y = (rows + (row + 0.5)) * step - camera_xy[1]
+        here = rows + top, columns + left
+        self._closest[here] = np.minimum(self._closest[here], np.sqrt(x * x + y * y).astype(np.float32))
 
     # ------------------------------------------------------------------------------------------- cells
 

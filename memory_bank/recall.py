@@ -1,7 +1,8 @@
 """Answers to structured queries: a pure function of the query and a view of the memory.
 
 What fits is ranked by how sure the memory is that it exists, that it is what is asked for, and how lately it was seen.
-The confidence of an answer is meant as a probability that it is right. What does not fit is *unknown*, and said so.
+The confidence of an answer is a probability that it is right, calibrated on questions whose truth was known
+(``calibration``). What does not fit is *unknown*, and said so.
 """
 
 from __future__ import annotations
@@ -13,15 +14,23 @@ import numpy as np
 
 from embodied.messages import Answer, ObjectRecord, Query
 from memory_bank import sentences as say
-from memory_bank.matching import Hit, MemoryView, as_it_was, find, find_changes, in_our_words, window_of
+from memory_bank.calibration import calibrated
+from memory_bank.habits import habits_of
+from memory_bank.matching import Hit, MemoryView, find, find_changes, in_our_words, plan_distance_m
+from memory_bank.past import as_it_was, as_known_at, record_at, window_of
+from memory_bank.room_answers import answer_views, answer_which_room
+from memory_bank.unknown import nothing_is, unknown
 from memory_bank.words import plural
 
 N_PICTURED = 3
 """Of so many objects an answer brings pictures …"""
 N_PICTURES = 2
 """… so many of each."""
-NEVER_SEEN = 0.9
-"""Confidence in not having seen something."""
+MOVES_PER_DAY = 0.5 / 90.0
+"""How often a thing moves that the memory has watched for no time: half a move …"""
+WATCHED_DAYS = 90.0
+"""… in so many days."""
+_AS_IT_WAS = ("where", "what", "count", "which_room")
 
 
 def answer(query: Query, view: MemoryView) -> Answer:
@@ -30,33 +39,49 @@ def answer(query: Query, view: MemoryView) -> Answer:
     Args:
         query: Labels may be synonyms of those known; colours any colour word.
         view: What the memory holds.
+
+    Raises:
+        ValueError: A condition that the kind of question does not have.
+        ConfigurationError: A condition that needs a model which this memory does not have.
     """
-    query = in_our_words(query, view)
+    _check(query)
+    if query.known_ns is not None:
+        view = as_known_at(view, query.known_ns)
+    asked, query = query, in_our_words(query, view)
     # A question about the past is answered from the world as it was then.
-    view = as_it_was(query, view) if query.kind in ("where", "what", "count") else view
-    kinds = {"where": _where, "what": _what, "when": _when, "changes": _changes, "count": _count}
-    found = kinds[query.kind](query, view)
+    then = as_it_was(query, view) if query.kind in _AS_IT_WAS else view
+    kinds = {
+        "where": _where,
+        "what": _what,
+        "when": _when,
+        "changes": _changes,
+        "count": _count,
+        "which_room": answer_which_room,
+        "views": answer_views,
+    }
+    found = kinds[query.kind](query, then)
+    if found.unknown and not found.objects:
+        found = unknown(found, asked, query, then, view)
+    confidence = calibrated(found.confidence, found)
     pictures = [e for record in found.objects[:N_PICTURED] for e in view.evidence(record.id, N_PICTURES)]
-    return msgspec.structs.replace(found, evidence=tuple(pictures), warnings=view.warnings)
+    return msgspec.structs.replace(found, confidence=confidence, evidence=tuple(pictures), warnings=view.warnings)
 
 
-def _unknown(query: Query, view: MemoryView, count: int | None = None) -> Answer:
-    """Return that nothing fits, and what comes closest."""
-    text = f"I have not seen {say.with_article(say.sought(query))}{say.say_window(query)}."
-    if not query.label and not query.colour:
-        text = f"I have seen nothing{say.sought(query)[5:]}{say.say_window(query)}."
-    hints = []
-    if query.room and all(room.name != query.room for room in view.rooms):
-        names = say.say_several(sorted(room.name for room in view.rooms))
-        text = f"I know no {query.room}" + (f"; I know the {names}." if names else " yet: I have found no rooms.")
-    elif query.label and (query.colour or query.room or query.relation):
-        wider = Query(kind="where", label=query.label)
-        others = [hit.record for hit in find(wider, view) if hit.record.state != "gone"]
-        if others:
-            what = f"a {others[0].label}" if len(others) == 1 else f"{len(others)} {plural(others[0].label)}"
-            hints = [f"I know {what}: {'; '.join(say.say_listed(r) for r in others[:3])}."]
-    text = " ".join([text, *hints])
-    return Answer(query=query, text=text, unknown=True, confidence=NEVER_SEEN, count=count)
+def _check(query: Query) -> None:
+    """Refuse conditions that would be passed over: that would answer another question."""
+    if query.labels and query.kind != "which_room":
+        raise ValueError(f"labels: expected only of kind which_room, got kind {query.kind}")
+    if query.image_jpeg and query.kind != "views":
+        raise ValueError(f"image_jpeg: expected only of kind views, got kind {query.kind}")
+    if query.order == "nearest" and query.near_m is None:
+        raise ValueError("order: nearest needs near_m")
+    if query.order == "most_often" and query.kind != "where":
+        raise ValueError(f"order: most_often is an order of kind where, got kind {query.kind}")
+    connects = query.relation is not None and query.relation.kind == "connects"
+    if connects and query.kind != "which_room":
+        raise ValueError(f"relation: connects is one of rooms, of kind which_room, got kind {query.kind}")
+    if query.radius_m < 0 or not np.isfinite(query.radius_m) or not np.isfinite(query.near_m or 0.0).all():
+        raise ValueError(f"near_m, radius_m: expected finite numbers, got {query.near_m} and {query.radius_m}")
 
 
 # ------------------------------------------------------------------------------------------ kinds of questions
@@ -72,16 +97,23 @@ def _records(hits: Sequence[Hit], query: Query) -> tuple[ObjectRecord, ...]:
 
 
 def _where(query: Query, view: MemoryView) -> Answer:
-    there, gone = _split(find(query, view))
-    if not there and not gone:
-        return _unknown(query, view)
+    hits = find(query, view)
+    there, gone = _split(hits)
+    if not hits:
+        return nothing_is(query)
+    if query.order == "most_often":
+        return _habits(query, view, hits)
+    if query.moment == "first_seen":
+        return _where_first(query, view, hits)
     if not there:
         text = " ".join(say.say_gone(hit.record, query) for hit in gone[:2])
         sure = max(0.5, 1.0 - gone[0].record.confidence) * gone[0].fit
         return Answer(query=query, text=text, unknown=True, confidence=sure, objects=_records(gone, query))
     best = there[0].record
-    if len(there) == 1:
-        text = say.say_where(best, query)
+    if query.order == "nearest" and query.near_m is not None:
+        text = say.say_nearest(best, query, plan_distance_m(best.position_m, query.near_m))
+    elif len(there) == 1:
+        text = say.say_where(best, query) + say.say_source(best, view.history(best.id))
         moved = [
             c for c in view.changes if c.object_id == best.id and c.kind == "moved" and c.noticed_ns <= view.now_ns
         ]
@@ -89,48 +121,107 @@ def _where(query: Query, view: MemoryView) -> Answer:
             text += " " + say.say_before(moved[-1])
     else:
         listed = "; ".join(say.say_listed(hit.record) for hit in there[: min(5, query.limit)])
-        name = say.name_of(query.label or "thing", query.colour)
+        colour = query.colour if best.colour == query.colour else ""
+        name = say.name_of(query.label or "thing", colour)
         text = f"{len(there)} {plural(name)}: {listed}" + ("; …" if len(there) > 5 else ".")
-    return Answer(query=query, text=text, unknown=False, confidence=there[0].confidence, objects=_records(there, query))
+    confidence = there[0].confidence * _still_there(best, query, view)
+    return Answer(query=query, text=text, unknown=False, confidence=confidence, objects=_records(there, query))
+
+
+def _still_there(record: ObjectRecord, query: Query, view: MemoryView) -> float:
+    """Return the probability that a thing has not moved since it was last seen, by how often it has moved before.
+
+    Moves are taken for a Poisson process whose rate has a gamma prior (``MOVES_PER_DAY``, ``WATCHED_DAYS``). Of the
+    past, the answer is about where it was known to be.
+    """
+    if query.until_ns is not None and query.until_ns < view.now_ns:
+        return 1.0
+    day_ns = 86_400e9
+    n_moves = sum(interval.state == "moved" for interval in view.history(record.id))
+    watched_days = max(0, record.last_seen_ns - record.first_seen_ns) / day_ns
+    per_day = (MOVES_PER_DAY * WATCHED_DAYS + n_moves) / (WATCHED_DAYS + watched_days)
+    return float(np.exp(-per_day * max(0, view.now_ns - record.last_seen_ns) / day_ns))
+
+
+def _where_first(query: Query, view: MemoryView, hits: Sequence[Hit]) -> Answer:
+    """Answer where something was when it was first seen."""
+    first = min(hits, key=lambda hit: (hit.record.first_seen_ns, int(hit.record.id[1:])))
+    stamp_ns = first.record.first_seen_ns
+    then = record_at(first.record, view, stamp_ns) or first.record
+    text = f"I first saw the {say.name_of(then.label, query.colour)} at {say.say_time(stamp_ns)}, {say.say_spot(then)}."
+    return Answer(query=query, text=text, unknown=False, confidence=first.fit, objects=(then,), stamp_ns=stamp_ns)
+
+
+def _habits(query: Query, view: MemoryView, hits: Sequence[Hit]) -> Answer:
+    """Answer where something is most often."""
+    habits = habits_of([hit.record for hit in hits], view, *window_of(query, view))
+    if not habits:
+        return nothing_is(query)
+    text = say.say_habits(habits, say.name_of(query.label or hits[0].record.label, query.colour))
+    # The runner-up may be the truth where the shares are close.
+    lead = habits[0].share / (habits[0].share + habits[1].share) if len(habits) > 1 else 1.0
+    return Answer(
+        query=query, text=text, unknown=False, confidence=hits[0].fit * lead, objects=_records(hits, query),
+        habits=habits[: max(query.limit, 0)],
+    )  # fmt: skip
 
 
 def _what(query: Query, view: MemoryView) -> Answer:
     there, gone = _split(find(query, view))
-    if query.label:
-        if not there and not gone:
-            return _unknown(query, view)
-        record = (there or gone)[0].record
-        colour = record.colour or "of no colour that stands out"
-        sentence = say.say_where(record, query) if there else say.say_gone(record, query)
-        text = f"The {record.label} is {colour}. {sentence}"
-        return Answer(
-            query=query,
-            text=text,
-            unknown=False,
-            confidence=(there or gone)[0].confidence,
-            objects=_records(there or gone, query),
-        )
+    if query.label or query.object_id:
+        return _about(query, view, there, gone)
     where = say.sought(query)[6:]
     if not there and (missing := _missing_anchor(query, view)):
         return missing
     if not there:
-        text = f"I have seen nothing {where}{say.say_window(query)}.".replace("  ", " ")
+        text = f"I have {say.say_seen(query)} nothing {where}{say.say_window(query)}.".replace("  ", " ")
+        if query.unseen_since_ns is not None:
+            text = f"There is nothing {where} that I have not seen since {say.say_time(query.unseen_since_ns)}."
+            text = text.replace("  ", " ")
         return Answer(query=query, text=text, unknown=False, confidence=0.7)
-    amounts = say.say_amounts([hit.record for hit in there])
-    text = f"{where[:1].upper()}{where[1:]}: {amounts}." if where else f"I know of {amounts}."
     confidence = float(np.mean([hit.confidence for hit in there]))
+    if query.order in ("earliest", "latest"):
+        text = say.say_ordered([hit.record for hit in there[: max(query.limit, 1)]], query.order)
+        confidence = there[0].confidence
+    elif query.order == "nearest" and query.near_m is not None:
+        text = say.say_nearest(there[0].record, query, plan_distance_m(there[0].record.position_m, query.near_m))
+        confidence = there[0].confidence
+    else:
+        amounts = say.say_amounts([hit.record for hit in there])
+        window = say.say_window(msgspec.structs.replace(query, since_ns=None, until_ns=None, session=""))
+        text = f"{where[:1].upper()}{where[1:]}{window}: {amounts}." if where else f"I know of {amounts}{window}."
     return Answer(query=query, text=text, unknown=False, confidence=confidence, objects=_records(there, query))
+
+
+def _about(query: Query, view: MemoryView, there: Sequence[Hit], gone: Sequence[Hit]) -> Answer:
+    """Answer with all that is known of one thing: looks, place, source, history and notes."""
+    hits = [*there, *gone]
+    if not hits:
+        return nothing_is(query)
+    record = hits[0].record
+    history = view.history(record.id)
+    sentences = [say.say_colour(record), say.say_where(record, query) if there else say.say_gone(record, query)]
+    if query.source == "told":
+        sentences = [say.say_told(record, history), sentences[1]]
+    sentences += [say.say_source(record, history).strip() if query.source != "told" else ""]
+    sentences += [say.say_history(record, history), *(say.say_note(note) for note in record.notes)]
+    return Answer(
+        query=query,
+        text=" ".join(sentence for sentence in sentences if sentence),
+        unknown=False,
+        confidence=hits[0].confidence if there else hits[0].fit,
+        objects=_records(hits, query),
+    )
 
 
 def _missing_anchor(query: Query, view: MemoryView) -> Answer | None:
     """Return that the room or the thing itself is not known to which a question refers."""
     if query.room and all(room.name != query.room for room in view.rooms):
-        return _unknown(query, view)
+        return nothing_is(query)
     if query.relation is not None:
         anchor = Query(kind="where", label=query.relation.label, colour=query.relation.colour, room=query.room)
         if not _split(find(anchor, view))[0]:
-            found = _unknown(anchor, view)
-            return msgspec.structs.replace(found, query=query)
+            return nothing_is(query)
     return None
 
 
@@ -144,14 +235,14 @@ def _when(query: Query, view: MemoryView) -> Answer:
     if since is not None:
         hits = [hit for hit in hits if hit.record.last_seen_ns >= since]
     if not hits:
-        return _unknown(query, view)
+        return nothing_is(query)
     first = query.moment == "first_seen"
     hits = sorted(hits, key=lambda h: h.record.first_seen_ns if first else -h.record.last_seen_ns)
     record = hits[0].record
     stamp_ns = record.first_seen_ns if first else record.last_seen_ns
-    if not first and until is not None:
-        stamp_ns = min(stamp_ns, until)
-    name = say.name_of(record.label, query.colour)
+    if not first and until is not None and stamp_ns > until:
+        stamp_ns = _sighting_ns(record, until, view)
+    name = say.name_of(record.label, query.colour) if query.label or not query.room else query.room
     place = say.place_phrase(record) or f"at {say.say_point(record.position_m)}"
     tail = ", and it is gone since" if record.state == "gone" and not first else f", {place}" if not first else ""
     text = f"I {'first' if first else 'last'} saw the {name} at {say.say_time(stamp_ns)}{tail}."
@@ -160,17 +251,28 @@ def _when(query: Query, view: MemoryView) -> Answer:
     )
 
 
+def _sighting_ns(record: ObjectRecord, until_ns: int, view: MemoryView) -> int:
+    """Return when a thing was last seen before an instant: by the keyframes that show it, else by its history."""
+    query = Query(kind="views", object_id=record.id, until_ns=until_ns, order="latest", limit=1)
+    shown = view.views(query) if view.views is not None else ()
+    seen_ns = [hit.stamp_ns for hit in shown]
+    if not seen_ns:
+        then = record_at(record, view, until_ns)
+        seen_ns = [then.last_seen_ns if then is not None else until_ns]
+    return min(max(seen_ns), until_ns)
+
+
 def _when_changed(query: Query, view: MemoryView) -> Answer:
-    changes = find_changes(query, view)
+    changes = find_changes(query, view, window_of(query, view))
     if not changes:
         hits = find(query, view)
         if not hits:
-            return _unknown(query, view)
+            return nothing_is(query)
         done = {"moved": "moved", "removed": "removed", "added": "added"}.get(query.change, "changed")
         text = (
             f"I have not noticed that the {say.name_of(query.label, query.colour)} was {done}{say.say_window(query)}."
         )
-        return Answer(query=query, text=text, unknown=True, confidence=NEVER_SEEN, objects=_records(hits, query))
+        return Answer(query=query, text=text, unknown=True, confidence=0.9, objects=_records(hits, query))
     change = changes[0]
     sentence = say.say_change(change, query.colour)
     text = (
@@ -185,11 +287,13 @@ def _when_changed(query: Query, view: MemoryView) -> Answer:
 
 
 def _changes(query: Query, view: MemoryView) -> Answer:
-    changes = find_changes(query, view)
+    changes = find_changes(query, view, window_of(query, view))
     if not changes:
-        known = not query.label or bool(find(Query(kind="where", label=query.label, colour=query.colour), view))
+        known = not (query.label or query.object_id) or bool(
+            find(Query(kind="where", label=query.label, colour=query.colour, object_id=query.object_id), view)
+        )
         if not known or (query.room and all(room.name != query.room for room in view.rooms)):
-            return _unknown(query, view)
+            return nothing_is(query)
         what = f"the {say.name_of(query.label, query.colour)}" if query.label else "anything"
         done = f"was {query.change}" if query.change else "changed"
         place = f" in the {query.room}" if query.room else ""
@@ -211,7 +315,7 @@ def _count(query: Query, view: MemoryView) -> Answer:
     if not there and (missing := _missing_anchor(query, view)):
         return msgspec.structs.replace(missing, count=0)
     if not there and not gone:
-        return _unknown(query, view, count=0)
+        return nothing_is(query, count=0)
     name = say.name_of(query.label or "thing", query.colour)
     where = say.sought(query)[len(say.name_of(query.label, query.colour)) :]
     records = [hit.record for hit in there]
@@ -221,8 +325,8 @@ def _count(query: Query, view: MemoryView) -> Answer:
         rooms = "" if query.room else say.say_counts_by_room(records)
         text = f"There is 1 {name}{where}" if len(there) == 1 else f"There are {len(there)} {plural(name)}{where}"
         text += f": {rooms}." if rooms else "."
-    # All of them must be real, and none be missing.
-    confidence = float(np.prod([hit.confidence for hit in there])) if there else gone[0].fit
+    # A number is as sure as the least sure of what it counts: they are doubted for the same reasons.
+    confidence = min(hit.confidence for hit in there) if there else gone[0].fit
     return Answer(
         query=query, text=text, unknown=False, confidence=confidence, objects=_records(there, query), count=len(there)
     )

@@ -12,9 +12,10 @@ from typing import Callable
 import msgspec
 import numpy as np
 
-from embodied.messages import Box, Interval, ObjectRecord, Point, Relation, RoomRecord
+from embodied.arrays import Points2
+from embodied.messages import Box, Interval, ObjectRecord, Point, Relation, RelationKind, RoomRecord
 from memory_bank.floor_plan import CellLabels
-from memory_bank.relations import Related, RelationConfig, find_relations
+from memory_bank.relations import RelationConfig, find_connections, find_relations
 from memory_bank.room_names import name_rooms
 from memory_bank.rooms import Room, RoomMap
 from memory_bank.track import Track
@@ -53,6 +54,10 @@ class RoomIndex:
                 xy_m[0] += towards * PROBE_M / distance_m
         return within or self.room_map.rooms_at(xy_m, nearest=self.nearest)[0]
 
+    def ids_at(self, xy_m: Points2) -> list[str | None]:
+        """Return the ids of the rooms that some points of the floor lie in."""
+        return [room.id if room else None for room in self.room_map.rooms_at(xy_m, nearest=self.room_map.cells)]
+
     def name_at(self, position_m: Point, seen_from_m: Point | None = None) -> str:
         """Return the name of the room of a point, empty if it lies in none."""
         room = self.room_at(position_m, seen_from_m)
@@ -74,7 +79,9 @@ def named_rooms(room_map: RoomMap, tracks: Iterable[Track]) -> tuple[RoomIndex, 
     for track in tracks:
         room = index.room_at(track.position_m, _seen_from(track)) if track.is_there else None
         if room is not None:
-            contents[room.id].append((track.label, track.existence * track.label_shares.get(track.label, 0.0)))
+            # What a person calls it says little of what it is.
+            label, share = next(iter(track.label_shares.items()), ("", 0.0))
+            contents[room.id].append((label, track.existence * share))
     n_doors = {room.id: len(room.connects) for room in room_map.rooms}
     index = replace(index, names=name_rooms(list(contents), contents, n_doors))
     records = tuple(
@@ -99,12 +106,12 @@ def object_records(
 
     What is gone tells what it was on or in; nothing that stands is told to be on, in or near what is gone.
     """
-    tracks = [track for track in tracks if track.confirmed]
+    tracks = [track for track in tracks if track.is_shown]
     standing = [track for track in tracks if track.state != "gone"]
-    relations = _relations(standing, config)
-    for track_id, found in _relations(tracks, config).items():
+    relations = _relations(standing, index, config)
+    for track_id, found in _relations(tracks, index, config).items():
         if track_id not in relations:
-            relations[track_id] = tuple(relation for relation in found if relation.kind != "near")
+            relations[track_id] = tuple(relation for relation in found if relation.kind in ("on", "in"))
     return tuple(
         ObjectRecord(
             id=track.id,
@@ -120,21 +127,43 @@ def object_records(
             labels={name: round(share, 4) for name, share in track.label_shares.items()},
             relations=relations[track.id],
             n_observations=track.n_observations,
+            epoch=track.epoch,
+            world_frame=track.world_frame,
+            source=track.source,
+            pinned=track.pinned,
+            notes=tuple(track.notes),
         )
         for track in tracks
     )
 
 
-def _relations(tracks: Sequence[Track], config: RelationConfig) -> dict[str, tuple[Relation, ...]]:
-    """Return the relations of each track to the others, by id."""
+def _relations(tracks: Sequence[Track], index: RoomIndex, config: RelationConfig) -> dict[str, tuple[Relation, ...]]:
+    """Return the relations of each track to the others, and of doors to rooms, by id."""
     boxes: list[Box] = [track.box for track in tracks]
+    labels = [track.label for track in tracks]
     found: dict[str, list[Relation]] = {track.id: [] for track in tracks}
-    related: list[Related] = find_relations(boxes, [track.label for track in tracks], config)
-    for r in related:
-        other = tracks[r.object]
-        relation = Relation(kind=r.kind, object_id=other.id, label=other.label, confidence=r.confidence)
-        found[tracks[r.subject].id].append(relation)
+    for r in find_relations(boxes, labels, config, [track.label_shares for track in tracks]):
+        one, other = tracks[r.subject], tracks[r.object]
+        found[one.id].append(_relation(r.kind, other.id, other.label, r.confidence, one, other))
+    ways = {room.id: room.connects for room in index.room_map.rooms}
+    for door in find_connections(boxes, labels, index.ids_at, ways, config):
+        track = tracks[door.subject]
+        for room_id in door.rooms:
+            found[track.id].append(_relation("connects", room_id, index.names[room_id], door.confidence, track))
     return {track_id: tuple(relations) for track_id, relations in found.items()}
+
+
+def _relation(kind: RelationKind, object_id: str, label: str, confidence: float, *ends: Track) -> Relation:
+    """Return a relation with what it rests on: what a person told of one end, or the older of the last sightings."""
+    told = any(track.source == "told" for track in ends)
+    return Relation(
+        kind=kind,
+        object_id=object_id,
+        label=label,
+        confidence=confidence,
+        source="told" if told else "seen",
+        seen_ns=None if told else min(track.last_seen_ns for track in ends),
+    )
 
 
 def history_of(track: Track, room_of: Callable[[Point], str]) -> tuple[Interval, ...]:

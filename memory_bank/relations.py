@@ -1,16 +1,18 @@
-"""What is on, in and near what: relations between boxes. Pure and vectorised over all pairs.
+"""What is on, in and near what, and what connects rooms: relations between boxes. Pure, vectorised over all pairs.
 
-Each thing rests on or in at most one other; near is symmetric and only holds where neither carries the other.
+Each thing rests on or in at most one other; near is symmetric and only holds where neither carries the other. A door
+connects the two rooms that lie on its sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from embodied.arrays import Bool, Float, Int
+from embodied.arrays import Bool, Float, Int, Points2
 from embodied.config import Config
 from embodied.messages import Box, RelationKind
 
@@ -32,6 +34,17 @@ DEEP_SEATS = frozenset(
 FLAT = frozenset("rug carpet mat doormat picture painting poster mirror curtain".split())
 """Last words of labels of things that nothing is told to be in or near by."""
 
+DOORS = frozenset("door doorway doorframe gate archway arch".split())
+"""Last words of labels of what connects rooms …"""
+NO_DOORS = frozenset(
+    "fridge refrigerator freezer oven stove cabinet cupboard wardrobe closet shower dishwasher microwave washer "
+    "car".split()
+)
+"""… unless one of these stands before."""
+
+RoomsAt = Callable[[Points2], Sequence["str | None"]]
+"""Gives the id of the room that each point of the floor plan lies in, None for none."""
+
 
 class RelationConfig(Config):
     """When two boxes are related."""
@@ -52,6 +65,10 @@ class RelationConfig(Config):
     """Up to so many things all are compared with all; beyond, tile by tile."""
     tile_m: float = 6.0
     """Side of a tile."""
+    door_height_m: float = 1.2
+    """What is lower is no door between rooms."""
+    beside_door_m: tuple[float, ...] = (0.3, 0.5, 0.8)
+    """The rooms of a door are looked for so far from its faces, or in circles around one that stands open."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,30 @@ class Related:
     object: int
     kind: RelationKind
     confidence: float
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The thing with index ``subject`` leads from one room to another."""
+
+    subject: int
+    rooms: tuple[str, str]
+    """Ids, sorted."""
+    confidence: float
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """What each thing is, as far as the rules care."""
+
+    deep: Bool[np.ndarray, " n"]
+    container: Bool[np.ndarray, " n"]
+    vessel: Bool[np.ndarray, " n"]
+    flat: Bool[np.ndarray, " n"]
+
+    def part(self, rows: Int[np.ndarray, " n_rows"]) -> _Kinds:
+        """Return some of them."""
+        return _Kinds(self.deep[rows], self.container[rows], self.vessel[rows], self.flat[rows])
 
 
 @dataclass(frozen=True)
@@ -116,8 +157,27 @@ def _pairwise(boxes: Sequence[Box]) -> _Geometry:
     )
 
 
-def _is_one_of(labels: Sequence[str], words: frozenset[str]) -> Bool[np.ndarray, " n"]:
-    return np.array([(label.split() or [""])[-1] in words for label in labels], dtype=bool)
+def _last_word(label: str) -> str:
+    return (label.lower().split() or [""])[-1]
+
+
+def _is_one_of(
+    labels: Sequence[str], shares: Sequence[Mapping[str, float]] | None, words: frozenset[str]
+) -> Bool[np.ndarray, " n"]:
+    """Tell what is of a kind: by what it was called most of the time, not by the one label on top.
+
+    A person's own name for a thing is in no histogram; if it tells the kind, it is believed.
+    """
+    if shares is None:
+        return np.array([_last_word(label) in words for label in labels], dtype=bool)
+    return np.array(
+        [
+            sum(part for name, part in share.items() if _last_word(name) in words) >= 0.5
+            or (label not in share and _last_word(label) in words)
+            for label, share in zip(labels, shares, strict=True)
+        ],
+        dtype=bool,
+    )
 
 
 def _on(g: _Geometry, deep: Bool[np.ndarray, " n"], config: RelationConfig) -> Pairs:
@@ -144,7 +204,10 @@ def _in(
 
 
 def find_relations(
-    boxes: Sequence[Box], labels: Sequence[str], config: RelationConfig = RelationConfig()
+    boxes: Sequence[Box],
+    labels: Sequence[str],
+    config: RelationConfig = RelationConfig(),
+    shares: Sequence[Mapping[str, float]] | None = None,
 ) -> list[Related]:
     """Return the relations among things, by subject; of each the carrier first, then its neighbours, nearest first.
 
@@ -152,15 +215,19 @@ def find_relations(
         boxes: Of the things, world frame.
         labels: What they are.
         config: See ``RelationConfig``.
+        shares: Share of each label that detectors gave them: then a few wrong labels change no relation.
     """
-    if len(boxes) != len(labels):
+    if len(boxes) != len(labels) or (shares is not None and len(shares) != len(labels)):
         raise ValueError(f"labels: expected one for each of {len(boxes)} boxes, got {len(labels)}")
+    kinds = _Kinds(
+        *(_is_one_of(labels, shares, words) for words in (DEEP_SEATS, CONTAINERS, VESSELS, FLAT)),
+    )
     if len(boxes) <= config.max_dense:
-        return _relate(boxes, labels, config)
+        return _relate(boxes, kinds, config)
     found: list[Related] = []
     for subjects, around in _tiles(boxes, config):
         part = around.tolist()
-        near_here = _relate([boxes[i] for i in part], [labels[i] for i in part], config)
+        near_here = _relate([boxes[i] for i in part], kinds.part(around), config)
         own = set(subjects.tolist())
         found += [
             Related(part[r.subject], part[r.object], r.kind, r.confidence) for r in near_here if part[r.subject] in own
@@ -183,13 +250,13 @@ def _tiles(
         yield np.flatnonzero((tile == corner).all(axis=1)), around
 
 
-def _relate(boxes: Sequence[Box], labels: Sequence[str], config: RelationConfig) -> list[Related]:
+def _relate(boxes: Sequence[Box], kinds: _Kinds, config: RelationConfig) -> list[Related]:
     """Compare all with all."""
     if len(boxes) < 2:
         return []
     geometry = _pairwise(boxes)
-    on = _on(geometry, _is_one_of(labels, DEEP_SEATS), config)
-    inside = _in(geometry, _is_one_of(labels, CONTAINERS), _is_one_of(labels, VESSELS), config)
+    on = _on(geometry, kinds.deep, config)
+    inside = _in(geometry, kinds.container, kinds.vessel, config)
     carried = np.maximum(on, inside)
     np.fill_diagonal(carried, 0.0)
     # Of several carriers that fit about as well the smallest is meant: the bowl, not the table below it.
@@ -199,7 +266,7 @@ def _relate(boxes: Sequence[Box], labels: Sequence[str], config: RelationConfig)
     rests = carried[rows, best] >= 0.1
     linked = np.zeros(carried.shape, dtype=bool)
     linked[rows[rests], best[rests]] = True
-    flat = _is_one_of(labels, FLAT)
+    flat = kinds.flat
     near = (geometry.gap_m <= config.near_m) & ~linked & ~linked.T & ~flat[:, None] & ~flat[None, :]
     near = near | near.T
     np.fill_diagonal(near, False)
@@ -215,3 +282,72 @@ def _relate(boxes: Sequence[Box], labels: Sequence[str], config: RelationConfig)
             closeness = 1.0 - 0.5 * float(gaps[j]) / config.near_m
             found.append(Related(i, j, "near", round(closeness, 3)))
     return found
+
+
+# ------------------------------------------------------------------------------------------- doors
+
+
+def find_connections(
+    boxes: Sequence[Box],
+    labels: Sequence[str],
+    rooms_at: RoomsAt,
+    connected: Mapping[str, Collection[str]],
+    config: RelationConfig = RelationConfig(),
+) -> list[Connection]:
+    """Return which doors lead from which room to which.
+
+    Args:
+        boxes: Of the things, world frame.
+        labels: What they are; only doors are looked at.
+        rooms_at: The rooms of the map.
+        connected: By room, those that its free floor leads to: a door that stands open lies along one of these ways.
+        config: See ``RelationConfig``.
+    """
+    found = []
+    for subject, (box, label) in enumerate(zip(boxes, labels, strict=True)):
+        words = label.lower().split()
+        if not words or words[-1] not in DOORS or NO_DOORS & set(words) or box.size_m[2] < config.door_height_m:
+            continue
+        closed = _rooms_on_sides(box, rooms_at, config)
+        rooms = closed or _rooms_around(box, rooms_at, connected, config)
+        if rooms is not None:
+            found.append(Connection(subject, rooms, 0.9 if closed else 0.7))
+    return found
+
+
+def _rooms_on_sides(box: Box, rooms_at: RoomsAt, config: RelationConfig) -> tuple[str, str] | None:
+    """Return the rooms before and behind a door in its frame; None if it does not part two."""
+    length_m, width_m, _ = box.size_m
+    normal_rad = box.yaw_rad + (math.pi / 2 if length_m >= width_m else 0.0)
+    normal = np.array([math.cos(normal_rad), math.sin(normal_rad)])
+    reach_m = 0.5 * min(length_m, width_m) + np.array(config.beside_door_m)
+    center = np.array(box.center_m[:2])
+    before, behind = (
+        next((room for room in rooms_at(center + side * reach_m[:, None] * normal) if room), None) for side in (1, -1)
+    )
+    return _pair(before, behind)
+
+
+def _rooms_around(
+    box: Box, rooms_at: RoomsAt, connected: Mapping[str, Collection[str]], config: RelationConfig
+) -> tuple[str, str] | None:
+    """Return the two connected rooms that most of the floor around an open door belongs to; None if there are none."""
+    angles = np.arange(0.0, 2.0 * np.pi, np.pi / 8)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    radii_m = 0.5 * max(box.size_m[:2]) + np.array(config.beside_door_m)
+    points = np.array(box.center_m[:2]) + (radii_m[:, None, None] * circle[None]).reshape(-1, 2)
+    counts: dict[str, int] = {}
+    for room in rooms_at(points):
+        if room:
+            counts[room] = counts.get(room, 0) + 1
+    pairs = [
+        (a, b) for a in counts for b in counts if a < b and (b in connected.get(a, ()) or a in connected.get(b, ()))
+    ]
+    least = len(points) // 10
+    pairs = [pair for pair in pairs if min(counts[pair[0]], counts[pair[1]]) >= least]
+    return max(pairs, key=lambda pair: (min(counts[pair[0]], counts[pair[1]]), pair), default=None)
+
+
+def _pair(a: str | None, b: str | None) -> tuple[str, str] | None:
+    """Return two different rooms, sorted."""
+    return (min(a, b), max(a, b)) if a and b and a != b else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import fields
 from typing import TypeVar
 
@@ -12,6 +14,32 @@ from embodied.errors import StoreError
 from memory_bank.rooms import Room, RoomMap
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+MAX_INFLATED = 1 << 30
+_SIZE = struct.Struct("<Q")
+
+
+def deflate(data: bytes) -> bytes:
+    """Return bytes compressed, after their size."""
+    return _SIZE.pack(len(data)) + zlib.compress(data, 1)
+
+
+def inflate(body: bytes) -> bytes:
+    """Undo ``deflate``; never makes more bytes than were put in.
+
+    Raises:
+        StoreError: The bytes are damaged.
+    """
+    if len(body) < _SIZE.size or _SIZE.unpack_from(body)[0] > MAX_INFLATED:
+        raise StoreError("a compressed map is damaged")
+    (size,) = _SIZE.unpack_from(body)
+    try:
+        data = zlib.decompressobj().decompress(body[_SIZE.size :], size or 1)
+    except zlib.error as error:
+        raise StoreError(f"a compressed map is damaged: {error}") from error
+    if len(data) != size:
+        raise StoreError(f"a compressed map is damaged: {len(data)} bytes where {size} were written")
+    return data
 
 
 def read_struct(kind: str, data: bytes, struct: type[StructT]) -> StructT:

@@ -6,12 +6,14 @@ the changes over time those of Khronos (Schmid et al., 2024).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from embodied.arrays import Int, Points, Vector3
-from embodied.messages import Box, Change, Interval, Point
+from embodied.messages import Change, Interval, Point
+from memory_bank.box_grid import BoxGrid
+from memory_bank.boxes import box_bounds
 from memory_bank.track import Track
 
 RoomOf = Callable[[Point], str]
@@ -26,6 +28,7 @@ class SceneGraph:
         self._next_number = 0
         self._ids: list[str] = []
         self._row: dict[str, int] = {}
+        self._grid = BoxGrid()
         self._low: Points = np.zeros((64, 3), dtype=np.float32)
         self._high: Points = np.zeros((64, 3), dtype=np.float32)
 
@@ -55,7 +58,7 @@ class SceneGraph:
 
     def confirmed(self, include_gone: bool = False) -> list[Track]:
         """Return what the memory tells others about: confirmed tracks in the order of ids."""
-        return [track for track in self if track.confirmed and (include_gone or track.state != "gone")]
+        return [track for track in self if track.is_shown and (include_gone or track.state != "gone")]
 
     # ------------------------------------------------------------------------------------------- editing
 
@@ -64,12 +67,19 @@ class SceneGraph:
         self._next_number += 1
         return f"o{self._next_number - 1}"
 
+    def reserve(self, next_number: int) -> None:
+        """Give no id below this number: it was given in another graph of the same memory."""
+        self._next_number = max(self._next_number, next_number)
+
     def insert(self, track: Track) -> None:
         """Add a track under a new id."""
-        if track.id in self._row or track.id in self._merged:
-            raise ValueError(f"track: expected an unused id, got {track.id}")
         if self._ids and track.number < self._tracks[next(reversed(self._tracks))].number:
             raise ValueError(f"track: expected ids in rising order, got {track.id}")
+        self._add(track)
+
+    def _add(self, track: Track) -> None:
+        if track.id in self._row or track.id in self._merged:
+            raise ValueError(f"track: expected an unused id, got {track.id}")
         self._tracks[track.id] = track
         self._next_number = max(self._next_number, track.number + 1)
         row = len(self._ids)
@@ -80,33 +90,41 @@ class SceneGraph:
         self._row[track.id] = row
         self.touch(track)
 
+    def adopt(self, tracks: Iterable[Track]) -> None:
+        """Add tracks of another graph of the same memory, whose ids lie among those here."""
+        for track in tracks:
+            self._add(track)
+            self._merged.update(dict.fromkeys(track.merged_ids, track.id))
+        self._tracks = dict(sorted(self._tracks.items(), key=lambda item: item[1].number))
+        self._mend_neighbours()
+
     def touch(self, track: Track) -> None:
         """Take note that a track's box has changed."""
-        center, half = np.array(track.box.center_m), 0.5 * np.array(track.box.size_m)
+        low, high = box_bounds(track.box)
+        self._grid.put(track.id, low, high)
         row = self._row[track.id]
-        self._low[row], self._high[row] = center - half, center + half
+        self._low[row], self._high[row] = low, high
 
     def remove(self, track_id: str) -> None:
         """Drop a track: it never was an object."""
-        del self._tracks[track_id]
+        track = self._tracks.pop(track_id)
+        self._grid.drop(track_id)
         row, last = self._row.pop(track_id), len(self._ids) - 1
         if row != last:
             self._ids[row] = self._ids[last]
             self._row[self._ids[row]] = row
             self._low[row], self._high[row] = self._low[last], self._high[last]
         self._ids.pop()
-        for other in self:
-            other.seen_with.discard(track_id)
+        for name in track.seen_with:
+            self._tracks[name].seen_with.discard(track_id)
 
     def merge(self, keep_id: str, lose_id: str) -> None:
         """Let ``lose_id`` live on as ``keep_id``. The caller has joined their contents."""
         keep, lose = self._tracks[keep_id], self._tracks[lose_id]
         if keep is lose:
             raise ValueError(f"lose_id: expected another track than {keep_id}")
-        for other in self:
-            if lose_id in other.seen_with:
-                other.seen_with.discard(lose_id)
-                other.seen_with.add(keep_id)
+        for name in lose.seen_with - {keep_id}:
+            self._tracks[name].seen_with.add(keep_id)
         keep.seen_with = (keep.seen_with | lose.seen_with) - {keep_id, lose_id}
         keep.merged_ids = [*keep.merged_ids, lose_id, *lose.merged_ids]
         self.remove(lose_id)
@@ -123,10 +141,17 @@ class SceneGraph:
             for lost in track.merged_ids:
                 self._merged[lost] = track.id
                 self._next_number = max(self._next_number, int(lost[1:]) + 1)
-        known = set(self._tracks)
-        for track in ordered:
-            track.seen_with &= known
+        self._mend_neighbours()
         self._next_number = max(self._next_number, next_number)
+
+    def _mend_neighbours(self) -> None:
+        """Let all that were seen as two know each other, by their present ids: not every change of that is stored."""
+        for track in self:
+            known = {self.resolve(name) for name in track.seen_with} - {track.id}
+            track.seen_with = {name for name in known if name in self._tracks}
+        for track in self:
+            for name in track.seen_with:
+                self._tracks[name].seen_with.add(track.id)
 
     # ------------------------------------------------------------------------------------------- asking
 
@@ -139,12 +164,28 @@ class SceneGraph:
         """Return the tracks of rows of ``bounds``, in the order of ids."""
         return sorted((self._tracks[self._ids[row]] for row in rows.tolist()), key=lambda track: track.number)
 
+    def bounds_of(self, tracks: Sequence[Track]) -> tuple[Points, Points]:
+        """Return the lower and upper corners of the axis-aligned boxes around some tracks."""
+        rows = [self._row[track.id] for track in tracks]
+        return self._low[rows], self._high[rows]
+
+    def touching(self, low_m: Vector3, high_m: Vector3) -> list[Track]:
+        """Return tracks (gone ones too) whose axis-aligned box touches the given one, in the order of ids.
+
+        The work is that of what stands nearby, however large the map.
+        """
+        rows = np.array([self._row[name] for name in self._grid.near(low_m, high_m)], dtype=np.int64)
+        apart = np.maximum(self._low[rows] - high_m, low_m - self._high[rows]).max(axis=1, initial=-np.inf)
+        return self.tracks_at(rows[apart <= 0.0])
+
     def within(self, center_m: Point, radius_m: float) -> list[Track]:
         """Return tracks (gone ones too) whose box comes within ``radius_m`` of a point, in the order of ids."""
-        _, low, high = self.bounds()
         point: Vector3 = np.array(center_m)
+        found = self.touching(point - radius_m, point + radius_m)
+        low, high = self.bounds_of(found)
         gaps = np.maximum(np.maximum(low - point, point - high), 0.0)
-        return self.tracks_at(np.flatnonzero((gaps * gaps).sum(axis=1) <= radius_m * radius_m))
+        near = (gaps * gaps).sum(axis=1) <= radius_m * radius_m
+        return [track for track, is_near in zip(found, near.tolist()) if is_near]
 
     def changes(self, since_ns: int | None = None, room_of: RoomOf | None = None) -> list[Change]:
         """Return what moved, vanished or appeared, noticed at or after ``since_ns``, oldest first."""
@@ -159,16 +200,19 @@ class SceneGraph:
         assert sorted(self._ids) == sorted(self._tracks), "index and tracks differ"
         for track_id, row in self._row.items():
             assert self._ids[row] == track_id, f"row of {track_id}"
-            box = self._tracks[track_id].box
-            low = np.array(box.center_m) - 0.5 * np.array(box.size_m)
+            low, high = box_bounds(self._tracks[track_id].box)
             assert np.allclose(self._low[row], low, atol=1e-4), f"index of {track_id} is stale"
+            assert track_id in self._grid.near(low, high), f"grid has lost {track_id}"
+        assert len(self._grid) == len(self._tracks), "grid and tracks differ"
         for lost, kept in self._merged.items():
             assert lost not in self._tracks, f"{lost} lives although merged"
             assert int(kept[1:]) < self._next_number, f"{kept} was never given"
         for track in self:
             assert track.number < self._next_number, f"{track.id} was never given"
             assert track.id not in track.seen_with, f"{track.id} seen with itself"
-            assert track.seen_with <= set(self._tracks), f"{track.id} seen with the unknown"
+            for name in track.seen_with:
+                assert name in self._tracks, f"{track.id} seen with the unknown {name}"
+                assert track.id in self._tracks[name].seen_with, f"{name} forgot that it was seen with {track.id}"
             check_intervals(track)
 
 
@@ -229,9 +273,3 @@ def _was_real(absence: Interval, following: Interval | None) -> bool:
     if following is None:
         return True
     return following.cause == "seen_again" and following.session != absence.session
-
-
-def box_between(low: Vector3, high: Vector3) -> Box:
-    """Return the axis-aligned box between two corners."""
-    center, size = (0.5 * (low + high)).astype(float), np.maximum(high - low, 1e-3).astype(float)
-    return Box(center_m=tuple(np.round(center, 4).tolist()), size_m=tuple(np.round(size, 4).tolist()))

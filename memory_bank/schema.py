@@ -48,7 +48,14 @@ CREATE TABLE rooms (
 """
 # ``body`` is what the memory goes on with; the columns beside it repeat parts of it for queries and for other tools.
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_BLOCKS = """
+CREATE TABLE keyframe_blocks (
+    key INTEGER PRIMARY KEY, checksum BLOB NOT NULL, checksums BLOB NOT NULL, body BLOB NOT NULL
+);
+"""
+# The checksums stand before the body: they are read alone, and SQLite walks through all that comes before a column.
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _BLOCKS)
 """``MIGRATIONS[n]`` brings a file from version n to n + 1."""
 
 VERSION = len(MIGRATIONS)

@@ -14,14 +14,19 @@ from embodied.errors import ConfigurationError, DeadlineExceeded
 from embodied.messages import GetMap, MemoryRequest, SessionEnd
 from embodied.process import ProcessConfig, ProcessLink, run_process
 from embodied.transport import Call, LosslessConsumer, RpcServer, Security, wait_any
+from memory_bank.agent_memory import AgentConfig
+from memory_bank.alignment import AlignmentConfig
+from memory_bank.allocator import keep_freed_memory
 from memory_bank.bank import MemoryBank
+from memory_bank.features.registry import build_image_encoder, build_text_encoder
+from memory_bank.features.settings import FeaturesConfig
 from memory_bank.mapper import MapperConfig
 from memory_bank.perception.geometric import GeometricConfig
 from memory_bank.perception.onnx import OnnxConfig
 from memory_bank.perception.protocol import Perception
 from memory_bank.perception.simulator import SimulatorPerceptionConfig
 from memory_bank.service import ServiceConfig
-from memory_bank.sqlite_store import SqliteStore
+from memory_bank.stores import open_store
 
 IDLE_S = 0.2
 """A stream silent for so long is committed as far as it came."""
@@ -36,7 +41,7 @@ class MemoryConfig(Config):
     memory: str
     """Address to answer questions at."""
     database: str
-    """The memory file; made if it does not exist."""
+    """The memory file, or ``postgresql://USER@HOST/DATABASE?memory=NAME``; made if it does not exist."""
     pipe: str = ""
     """Address of the lossless stream; empty to answer from the file only."""
     consumer: str = "memory"
@@ -53,6 +58,12 @@ class MemoryConfig(Config):
     """How observations become a map of objects."""
     service: ServiceConfig = ServiceConfig()
     """How rooms and relations are found."""
+    alignment: AlignmentConfig = AlignmentConfig()
+    """When the map frame of a session turns out to be a known one, turned and shifted."""
+    features: FeaturesConfig = FeaturesConfig()
+    """Encoders of words and pictures."""
+    agent: AgentConfig = AgentConfig()
+    """Working memory of policies, and experiences."""
     commit_every: int = 20
     """Messages between two commits: what a crash may lose. Session ends and pauses commit too."""
     connect_timeout_s: float = 30.0
@@ -200,10 +211,22 @@ def main(config: MemoryConfig, link: ProcessLink) -> None:
     Raises:
         EmbodiedError: A setting, an address, the file or the stream does not work.
     """
+    keep_freed_memory()
     with ExitStack() as stack:
-        store = SqliteStore(config.database)
+        store = open_store(config.database)
         stack.callback(store.close)
-        bank = MemoryBank(config.mapper, build_perception(config), store, config.service)
+        bank = MemoryBank(
+            config.mapper,
+            build_perception(config),
+            store,
+            config.service,
+            alignment=config.alignment,
+            agent_config=config.agent,
+            features=config.features,
+            text_encoder=build_text_encoder(config.features.text) if config.features.text else None,
+            image_encoder=build_image_encoder(config.features.image) if config.features.image else None,
+            address=config.memory,
+        )
         rpc = stack.enter_context(RpcServer(config.memory, MemoryRequest, security=config.security))
         consumer = None
         if config.pipe:

@@ -7,6 +7,7 @@ at images: geometry comes in as points, evidence as counts. How a track changes 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,6 +15,9 @@ from embodied.errors import StoreError
 from embodied.messages import Box, Interval, Note, ObjectState, Point, Source
 from memory_bank.appearance import Appearance, colour_name
 from memory_bank.voxels import VoxelCloud, VoxelState
+
+if TYPE_CHECKING:
+    from memory_bank.replacement import Before
 
 TRACK_FORMAT = 1
 
@@ -42,7 +46,7 @@ class Track:
     """Evidence for each label; the empty label of classless detectors is not counted."""
     voxels: VoxelCloud
     box: Box
-    """Axis-aligned, world frame, around the solid voxels."""
+    """Around the solid voxels, turned where the footprint clearly is (``boxes.fitted_box``)."""
     appearance: Appearance
     first_seen_ns: int
     last_seen_ns: int
@@ -88,6 +92,10 @@ class Track:
     """A person says that it is not there and never was. It is shown to nobody, still matched, and never comes back."""
     source: Source = "seen"
     notes: list[Note] = field(default_factory=list)
+    largest_px: int = 0
+    """Pixels of the largest mask it had until it was confirmed."""
+    before: Before | None = field(default=None, repr=False, compare=False)
+    """What it was before the present session, until it is sure to be the same thing (``replacement``). Not stored."""
 
     @property
     def label(self) -> str:
@@ -112,6 +120,11 @@ class Track:
     def colour(self) -> str:
         """The colour a person would name it by, empty if none stands out."""
         return colour_name(self.appearance)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether anybody outside the mapper is told of it, gone or not."""
+        return self.confirmed and not self.deleted
 
     @property
     def is_there(self) -> bool:
@@ -191,6 +204,7 @@ class _StoredTrack(msgspec.Struct, kw_only=True):
     deleted: bool = False
     source: Source = "seen"
     notes: list[Note] = []
+    largest_px: int = 0
 
 
 _PLAIN_FIELDS = tuple(name for name in _StoredTrack.__struct_fields__ if name not in ("format", "voxels", "seen_with"))

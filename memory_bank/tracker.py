@@ -1,36 +1,40 @@
 """One view against the scene graph: associate, update, carve, miss, merge.
 
-The work of a view is bounded by what is in it: the only step over the whole map is one pass over plain arrays of boxes.
+The work of a view is bounded by what is near it: no step goes over the whole map.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from embodied.arrays import DepthMetres, Float, Int, Transform
+from embodied.arrays import DepthMetres, Float, Int, Points, Transform
 from embodied.config import Config
 from embodied.messages import Intrinsics, Point
-from memory_bank.appearance import similarity
+from memory_bank.absence import AbsenceConfig, Looks, is_absent, may_be, telling_points
 from memory_bank.association import (
     Assignment,
     AssociationConfig,
     assign,
     boxes_touch,
-    centre_score,
-    forward_share,
     label_factor,
-    place_score,
     same_thing_counts,
-    share_in_box,
     shared_volume,
 )
+from memory_bank.boxes import box_bounds, share_within
 from memory_bank.detections import Measured, MeasuredFrame
+from memory_bank.edits import may_join
 from memory_bank.lifecycle import LifecycleConfig, absorb, miss, new_track, observe
+from memory_bank.pairing import MATCH_POINTS, Pairing
+from memory_bank.replacement import came_after
 from memory_bank.scene_graph import SceneGraph
 from memory_bank.track import Track
-from memory_bank.visibility import Sighting, VisibilityConfig, look_at, near_frustum
+from memory_bank.visibility import Sighting, VisibilityConfig, frustum_bounds, look_at, near_frustum
+
+MERGE_GAP_M = 0.05
+"""Parts of one thing that one mask covers may lie so far apart."""
 
 
 class TrackerConfig(Config):
@@ -39,42 +43,27 @@ class TrackerConfig(Config):
     association: AssociationConfig = AssociationConfig()
     visibility: VisibilityConfig = VisibilityConfig()
     lifecycle: LifecycleConfig = LifecycleConfig()
+    absence: AbsenceConfig = AbsenceConfig()
     new_within_m: float = 4.5
     """New tracks begin with things nearer than this."""
     new_min_pixels: int = 20
     """… and larger than this."""
-    match_points: int = 40
-    """Points of a detection that are compared with a track's surface."""
     together_m: float = 0.6
     """Tracks this near each other remember that they were seen as two."""
-    absent_share: float = 0.7
-    """Share of the visible points that must be seen through to speak of absence."""
-    absent_share_near: float = 0.5
-    """The same from near, where depth and pose are exact …"""
-    absent_near_m: float = 2.0
-    """… which is nearer than this."""
-    absent_points: int = 5
-    """Fewest points that must be visible."""
-    absent_px: float = 6.0
-    """The thing must be expected this large …"""
-    absent_breadth_px: float = 4.0
-    """… and this broad, across its longer direction …"""
-    absent_breadth: float = 0.25
-    """… and no narrower than this share of its length."""
-    flat_m: float = 0.07
-    """Things this thin cannot be seen through; the mask of what they lay on, at their place, speaks of absence too."""
-    uncovered_share: float = 0.8
-    """Share of the visible points that must fall into masks of things seen beside it …"""
-    uncovered_through: float = 0.2
-    """… while, of a thing that is not flat, at least this share is seen through."""
-    may_be_m: float = 0.1
-    """A detection of the same label this near its box forbids to speak of absence."""
+    doubt_frames: int = 1
+    """Frames in which a detection may only perhaps be a track of another label; then it is a thing of its own."""
     merge_after: int = 3
     """Frames in which one thing's mask covers two tracks before they are one; twice as many if their labels differ."""
     merge_overlap: float = 0.6
     """Share of the one's surface that must lie on the other's."""
     merge_volume: float = 0.7
-    """Share of the smaller one's box that must lie in the other's, if their labels are alike."""
+    """Share of the smaller one's box that must lie in the other's, if their labels are alike …"""
+    merge_volume_at_once: float = 0.4
+    """… and if both were first seen in one session, in which things stand still."""
+    shadow_share: float = 0.6
+    """What lies so much in the box of another thing, on its surface, and was never seen beside it, is that thing …"""
+    shadow_size: float = 0.4
+    """… if it is at least this share of its size: an apple in a bowl is not."""
     merge_share: float = 0.75
     """Share of the points that it must cover."""
 
@@ -116,6 +105,8 @@ class Tracker:
         self._graph = graph
         self._doubles: dict[str, dict[str, int]] = {}
         """Of a track without a mask of its own: how often the mask of which other track covered it."""
+        self._in_doubt: dict[str, int] = {}
+        """Of a track that was not seen: how often something of another label was perhaps it."""
         self._n_views = 0
 
     def step(self, view: ViewInput) -> ViewResult:
@@ -126,7 +117,7 @@ class Tracker:
         samples = [t.voxels.samples(self.config.visibility.n_samples, self._n_views) for t in tracks]
         sighting = look_at(
             [points for points, _ in samples],
-            np.array([0.6 * t.voxels.size_m for t in tracks], dtype=np.float32),
+            _coarseness_m(tracks),
             view.depth_m,
             view.frame.owner,
             len(view.frame.things) + 1,
@@ -134,11 +125,14 @@ class Tracker:
             view.intrinsics,
             self.config.visibility,
         )
-        assignment = assign(self._scores(view, tracks, sighting), self.config.association)
+        bounds = self._graph.bounds_of(tracks)
+        pairing = Pairing(view.frame.things, tracks, bounds, sighting, self.config.association)
+        assignment = assign(pairing.scores, self.config.association, pairing.on_surface)
+        assignment = self._insist(view, tracks, pairing, assignment)
         self._carve(tracks, [keys for _, keys in samples], sighting, assignment)
         self._observe(view, tracks, assignment, result)
         self._create(view, assignment, result)
-        self._miss(view, tracks, sighting, assignment, result)
+        self._miss(view, tracks, [points for points, _ in samples], sighting, assignment, result)
         self._merge(tracks, sighting, assignment, result)
         return result
 
@@ -146,53 +140,42 @@ class Tracker:
 
     def _candidates(self, view: ViewInput) -> list[Track]:
         """Return the tracks that may be in view, by id."""
-        _, low, high = self._graph.bounds()
-        radii = 0.5 * np.linalg.norm(high - low, axis=1)
         far_m = self.config.visibility.max_distance_m
+        near = self._graph.touching(*frustum_bounds(view.T_world_camera, view.intrinsics, far_m))
+        low, high = self._graph.bounds_of(near)
+        radii = 0.5 * np.linalg.norm(high - low, axis=1)
         rows = near_frustum(0.5 * (low + high), radii + 0.1, view.T_world_camera, view.intrinsics, far_m)
-        return self._graph.tracks_at(rows)
+        return [near[row] for row in rows.tolist()]
 
-    def _scores(
-        self, view: ViewInput, tracks: list[Track], sighting: Sighting
-    ) -> Float[np.ndarray, "n_detections n_tracks"]:
-        """Return how well each detection fits each track; 0 where their boxes are apart."""
-        things, config = view.frame.things, self.config.association
-        scores = np.zeros((len(things), len(tracks)))
-        if not things or not tracks:
-            return scores
-        centers = np.array([t.box.center_m for t in tracks])
-        halves = 0.5 * np.array([t.box.size_m for t in tracks])
-        low, high = np.array([d.low_m for d in things]), np.array([d.high_m for d in things])
-        slack = 0.1 + 0.02 * max(d.distance_m for d in things)
-        near = boxes_touch(low, high, centers - halves, centers + halves, slack)
-        for d, t in np.argwhere(near).tolist():
-            inside, seen = int(sighting.n_surface[t, d + 1]), int(sighting.n_seen[t])
-            scores[d, t] = self._score(things[d], tracks[t], inside, seen, config)
-        return scores
+    def _insist(self, view: ViewInput, tracks: list[Track], pairing: Pairing, assignment: Assignment) -> Assignment:
+        """Let what was in doubt again and again be new, if nothing but its place says that it is something known.
 
-    def _score(self, thing: Measured, track: Track, inside: int, seen: int, config: AssociationConfig) -> float:
-        """Return how well one detection fits one track, ``inside`` of whose ``seen`` points fall into its mask."""
-        lean = label_factor(thing.label, track.label_shares, config)
-        forward = forward_share(inside, seen, thing.partial and lean > 0.7)
-        if track.state == "gone":
-            lean = lean * lean
-        colour = similarity(thing.colour_shares, track.appearance.shares())
-        lean *= config.other_colour + (1.0 - config.other_colour) * colour
-        reach_m = config.near_m + config.near_relative * thing.distance_m + config.near_voxels * track.voxels.size_m
-        step = max(1, len(thing.points) // self.config.match_points)
-        backward = track.voxels.near_share(thing.points[::step], reach_m)
-        centre = 0.0
-        if max(thing.longest_m, track.longest_m) < config.compact_m:
-            apart_m = float(np.linalg.norm(thing.center_m - np.array(track.box.center_m)))
-            centre = 0.8 * centre_score(apart_m, thing.longest_m, track.longest_m, 0.02 + 0.01 * thing.distance_m)
-        score = lean * max(place_score(forward, backward), centre)
-        if track.state == "gone":
-            return score
-        # What lies on the surface of something known, or in the box of its like, is not new while that thing itself is
-        # not accounted for.
-        if lean > 0.7:
-            backward = max(backward, share_in_box(thing.points[::step], track.box, config.near_m))
-        return max(score, config.on_surface * backward)
+        Otherwise what has taken the place of a known thing would stay in doubt as long as that is not known to be gone.
+        """
+        for _, t in assignment.pairs:
+            self._in_doubt.pop(tracks[t].id, None)
+        used, doubt = {t for _, t in assignment.pairs}, self.config.association.doubt
+        insistent = []
+        for d in assignment.doubtful:
+            rivals = [
+                track
+                for t, track in enumerate(tracks)
+                if t not in used and max(pairing.scores[d, t], pairing.on_surface(d, t)) >= doubt
+            ]
+            label = view.frame.things[d].label
+            if any(label_factor(label, rival.label_shares, self.config.association) >= 0.7 for rival in rivals):
+                continue
+            for rival in rivals:
+                self._in_doubt[rival.id] = self._in_doubt.get(rival.id, 0) + 1
+            if all(self._in_doubt[rival.id] > self.config.doubt_frames for rival in rivals):
+                insistent.append(d)
+        if not insistent:
+            return assignment
+        return Assignment(
+            pairs=assignment.pairs,
+            new=tuple(sorted([*assignment.new, *insistent])),
+            doubtful=tuple(d for d in assignment.doubtful if d not in insistent),
+        )
 
     # ------------------------------------------------------------------------------------------- what follows
 
@@ -228,9 +211,7 @@ class Tracker:
         """Remember that neighbours are two."""
         if len(tracks) < 2:
             return
-        centers = np.array([t.box.center_m for t in tracks])
-        halves = 0.5 * np.array([t.box.size_m for t in tracks])
-        low, high = centers - halves, centers + halves
+        low, high = self._graph.bounds_of(tracks)
         for a, b in np.argwhere(np.triu(boxes_touch(low, high, low, high, self.config.together_m), 1)).tolist():
             tracks[a].seen_with.add(tracks[b].id)
             tracks[b].seen_with.add(tracks[a].id)
@@ -250,58 +231,37 @@ class Tracker:
         self,
         view: ViewInput,
         tracks: list[Track],
+        samples: list[Points],
         sighting: Sighting,
         assignment: Assignment,
         result: ViewResult,
     ) -> None:
         """Count evidence of absence against tracks that were expected and not seen."""
-        matched = {t for _, t in assignment.pairs}
-        owners = {d: tracks[t] for d, t in assignment.pairs}
-        loose = [view.frame.things[d] for d in (*assignment.doubtful, *assignment.new)]
+        config, matched = self.config, {t for _, t in assignment.pairs}
+        loose = {d: view.frame.things[d] for d in (*assignment.doubtful, *assignment.new)}
+        looks = Looks(
+            sighting=sighting,
+            telling=telling_points(
+                samples, [track.box for track in tracks], _coarseness_m(tracks), view.T_world_camera, config.visibility
+            ),
+            owners={d: tracks[t] for d, t in assignment.pairs},
+            loose=loose,
+            intrinsics=view.intrinsics,
+            n_samples=config.visibility.n_samples,
+        )
         for t, track in enumerate(tracks):
-            if t in matched or track.state == "gone" or not self._is_absent(view, t, track, sighting, owners):
+            if t in matched or track.state == "gone" or not is_absent(track, t, looks, config.absence):
                 continue
-            if self._may_be(track, loose):
+            if may_be(track, list(loose.values()), config.absence):
                 continue
+            if any(self._are_twins(track, tracks[u]) and tracks[u].id not in track.seen_with for u in matched):
+                continue  # It was seen, under the other's number.
             result.dirty_ids.add(track.id)
-            if miss(track, view.stamp_ns, view.session, view.camera_m, self.config.lifecycle):
+            if miss(track, view.stamp_ns, view.session, view.camera_m, config.lifecycle):
                 result.n_gone += 1
             if not track.confirmed and track.n_missed >= 2:
                 self._graph.remove(track.id)
                 result.removed_ids.add(track.id)
-
-    def _may_be(self, track: Track, loose: list[Measured]) -> bool:
-        """Tell whether a detection without a track may after all be this one: half hidden, or misplaced."""
-        half = 0.5 * np.array(track.box.size_m) + self.config.may_be_m
-        for thing in loose:
-            if label_factor(thing.label, track.label_shares, self.config.association) < 0.7:
-                continue
-            reach = half + 0.5 * (thing.high_m - thing.low_m)
-            if bool((np.abs(thing.center_m - np.array(track.box.center_m)) <= reach).all()):
-                return True
-        return False
-
-    def _is_absent(self, view: ViewInput, t: int, track: Track, sighting: Sighting, owners: dict[int, Track]) -> bool:
-        """Tell whether the view shows that a track's place is empty."""
-        n_seen = int(sighting.n_seen[t])
-        expected_px = track.longest_m * view.intrinsics.fx_px / max(float(sighting.distance_m[t]), 0.1)
-        n_samples = min(self.config.visibility.n_samples, max(1, len(track.voxels.solid_keys())))
-        if n_seen < min(self.config.absent_points, n_samples) or n_seen < 0.5 * n_samples:
-            return False
-        if expected_px < self.config.absent_px:
-            return False
-        if sighting.breadth_px(t) < max(self.config.absent_breadth_px, self.config.absent_breadth * expected_px):
-            return False
-        n_through = int(sighting.n_through[t])
-        near = float(sighting.distance_m[t]) < self.config.absent_near_m
-        if n_through >= (self.config.absent_share_near if near else self.config.absent_share) * n_seen:
-            return True
-        # What lies flat is hardly seen through, but what it lay on now shows in its place.
-        flat = min(track.box.size_m) < self.config.flat_m
-        if not flat and n_through < self.config.uncovered_through * n_seen:
-            return False
-        others = [d for d, owner in owners.items() if owner.confirmed and owner.id in track.seen_with]
-        return sum(int(sighting.n_masked[t, d + 1]) for d in others) >= self.config.uncovered_share * n_seen
 
     def _merge(self, tracks: list[Track], sighting: Sighting, assignment: Assignment, result: ViewResult) -> None:
         """Join tracks that one mask covers again and again, unless they were ever seen as two."""
@@ -310,7 +270,7 @@ class Tracker:
             self._forget_unlike(tracks[t])
         for a, b in same_thing_counts(sighting.n_surface, assignment.pairs, 3, config.merge_share):
             lose, keep = tracks[a], tracks[b]
-            if lose.id in keep.seen_with or lose.state == "gone":
+            if lose.id in keep.seen_with or lose.state == "gone" or came_after(keep, lose):
                 continue
             counts = self._doubles.setdefault(lose.id, {})
             counts[keep.id] = counts.get(keep.id, 0) + 1
@@ -331,34 +291,63 @@ class Tracker:
 
     def merge_twins(self, result: ViewResult) -> None:
         """Join confirmed tracks of like labels that fill the same place and were never seen as two."""
-        ids, low, high = (list(self._graph.bounds()[0]), *(corner.copy() for corner in self._graph.bounds()[1:]))
-        for row, track_id in sorted(enumerate(ids), key=lambda item: int(item[1][1:])):
+        for track_id in [track.id for track in self._graph]:
             keep = self._graph.get(track_id)
             if keep is None or keep.id != track_id or not keep.is_there:
                 continue
-            touching = boxes_touch(low[row : row + 1], high[row : row + 1], low, high, 0.0)[0]
-            for name in sorted((ids[i] for i in np.flatnonzero(touching)), key=lambda name: int(name[1:])):
-                lose = self._graph.get(name)
-                if lose is None or lose.number <= keep.number or lose.id in keep.seen_with or not lose.is_there:
+            for lose in self._graph.touching(*box_bounds(keep.box)):
+                if lose.number <= keep.number or lose.id in keep.seen_with or not lose.is_there:
                     continue
-                if self._alike(keep, lose) and shared_volume(keep.box, lose.box) >= self.config.merge_volume:
+                if self._are_twins(keep, lose) or self._is_shadow(keep, lose):
                     self.join(keep, lose, result)
 
     def _overlap(self, keep: Track, lose: Track) -> bool:
         """Tell whether the surface of one track lies on that of the other: what stands behind a thin wall does not.
 
-        Things of like labels need only share their volume: from different sides one sees different surfaces.
+        Things of like labels need only touch: from different sides one sees different surfaces.
         """
-        if self._alike(keep, lose) and shared_volume(keep.box, lose.box) >= self.config.merge_volume:
+        if self._are_twins(keep, lose):
             return True
-        points, _ = lose.voxels.samples(self.config.match_points)
+        if self._alike(keep, lose) and keep.first_session == lose.first_session:
+            # One mask has covered both again and again, so nothing stands between them; a neighbour of its own kind has
+            # a mask of its own now and then.
+            (low_a, high_a), (low_b, high_b) = box_bounds(keep.box), box_bounds(lose.box)
+            if float(np.maximum(low_a - high_b, low_b - high_a).max()) <= MERGE_GAP_M:
+                return True
+        points, _ = lose.voxels.samples(MATCH_POINTS)
         reach_m = self.config.association.near_m + max(keep.voxels.size_m, lose.voxels.size_m)
+        return keep.voxels.near_share(points, reach_m) >= self.config.merge_overlap
+
+    def _are_twins(self, a: Track, b: Track) -> bool:
+        """Tell whether two tracks of like labels fill one place.
+
+        What was pushed aside since an earlier session overlaps with what it was: then they must be nearly in one place.
+        """
+        at_once = a.first_session == b.first_session
+        needed = self.config.merge_volume_at_once if at_once else self.config.merge_volume
+        return self._alike(a, b) and shared_volume(a.box, b.box) >= needed
+
+    def _is_shadow(self, keep: Track, lose: Track) -> bool:
+        """Tell whether a track of this session is what wrong labels made of a thing that was seen in turns with it."""
+        if lose.first_session != keep.last_session or keep.last_seen_ns < lose.first_seen_ns:
+            return False
+        if lose.n_observations >= keep.n_observations or self._alike(keep, lose):
+            return False
+        least_m3 = self.config.shadow_size * math.prod(keep.box.size_m)
+        if math.prod(lose.box.size_m) < least_m3 or share_within(lose.box, keep.box) < self.config.shadow_share:
+            return False
+        reach_m = self.config.association.near_m + max(keep.voxels.size_m, lose.voxels.size_m)
+        points, _ = lose.voxels.samples(MATCH_POINTS)
         return keep.voxels.near_share(points, reach_m) >= self.config.merge_overlap
 
     def join(self, keep: Track, lose: Track, result: ViewResult) -> None:
         """Merge two tracks of one thing."""
         if self._graph.get(keep.id) is not keep or self._graph.get(lose.id) is not lose:
             return  # One of them was merged or dropped in this very view.
+        if not may_join(keep, lose):
+            if not may_join(lose, keep):
+                return
+            keep, lose = lose, keep
         absorb(keep, lose)
         self._graph.merge(keep.id, lose.id)
         result.dirty_ids.add(keep.id)
@@ -371,3 +360,8 @@ class Tracker:
         if not shares_a or not shares_b:
             return True
         return sum(min(share, shares_b.get(name, 0.0)) for name, share in shares_a.items()) >= 0.4
+
+
+def _coarseness_m(tracks: list[Track]) -> Float[np.ndarray, " n_tracks"]:
+    """Return how far from the surface the sampled points of each track may lie."""
+    return np.array([0.6 * track.voxels.size_m for track in tracks], dtype=np.float32)

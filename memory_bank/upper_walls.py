@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 import numpy as np
 from scipy import ndimage
 
 from embodied.arrays import Bool, Int
 from embodied.config import Config
+from embodied.errors import StoreError
 from memory_bank.keyframes import DEPTH_STRIDE_PX, Keyframe
+from memory_bank.rows import read_struct
 
 _CELL_OFFSET = 1 << 20
 """Cells of the world are counted from here, so that a pair of them packs into one positive number."""
@@ -36,6 +39,16 @@ class UpperWallsConfig(Config):
     """Gaps up to this long are closed along both axes."""
 
 
+class _Stored(msgspec.Struct, frozen=True):
+    next_index: int
+    n_keyframes: int
+    resolution_m: float
+    config: UpperWallsConfig
+    keys: bytes
+    """int64, little endian, as the counts."""
+    counts: bytes
+
+
 class UpperWalls:
     """Counts in how many keyframes each cell of the world had something in the band. Grows with each keyframe."""
 
@@ -46,6 +59,32 @@ class UpperWalls:
         self._counts: Int[np.ndarray, " n"] = np.zeros(0, dtype=np.int64)
         self._new: list[Int[np.ndarray, " n"]] = []
         self.n_keyframes = 0
+
+    def to_bytes(self, next_index: int) -> bytes:
+        """Return the counts for a store; ``next_index`` is the first keyframe that has not gone into them."""
+        self._count()
+        stored = _Stored(
+            next_index, self.n_keyframes, self.resolution_m, self._config, self._keys.tobytes(), self._counts.tobytes()
+        )
+        return msgspec.msgpack.encode(stored)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, resolution_m: float, config: UpperWallsConfig) -> tuple[UpperWalls, int] | None:
+        """Read what ``to_bytes`` wrote, and ``next_index``; None if it was counted with other settings.
+
+        Raises:
+            StoreError: The bytes are damaged.
+        """
+        stored = read_struct("upper walls", data, _Stored)
+        if stored.resolution_m != resolution_m or stored.config != config:
+            return None
+        if len(stored.keys) != len(stored.counts) or len(stored.keys) % 8:
+            raise StoreError("upper walls: damaged (as many counts as cells were expected)")
+        walls = cls(resolution_m, config)
+        walls.n_keyframes = stored.n_keyframes
+        walls._keys = np.frombuffer(stored.keys, dtype="<i8").astype(np.int64)
+        walls._counts = np.frombuffer(stored.counts, dtype="<i8").astype(np.int64)
+        return walls, stored.next_index
 
     def add(self, keyframes: Iterable[Keyframe]) -> None:
         """Take in further keyframes."""
@@ -67,6 +106,14 @@ class UpperWalls:
         cells = np.floor(points[band, :2] / self.resolution_m).astype(np.int64) + _CELL_OFFSET
         return np.unique(cells[:, 1] << 32 | cells[:, 0])
 
+    def _count(self) -> None:
+        if self._new:
+            keys = np.concatenate([self._keys, *self._new])
+            counts = np.concatenate([self._counts, *(np.ones(len(new), dtype=np.int64) for new in self._new)])
+            self._keys, place = np.unique(keys, return_inverse=True)
+            self._counts = np.bincount(place, weights=counts, minlength=len(self._keys)).astype(np.int64)
+            self._new = []
+
     def mask(self, shape: tuple[int, int], origin_m: tuple[float, float]) -> Bool[np.ndarray, "rows columns"]:
         """Return the cells of a map that are wall up to the ceiling, small gaps closed.
 
@@ -74,12 +121,7 @@ class UpperWalls:
             shape: Rows and columns of the map.
             origin_m: World x, y of the corner of its cell (0, 0).
         """
-        if self._new:
-            keys = np.concatenate([self._keys, *self._new])
-            counts = np.concatenate([self._counts, *(np.ones(len(new), dtype=np.int64) for new in self._new)])
-            self._keys, place = np.unique(keys, return_inverse=True)
-            self._counts = np.bincount(place, weights=counts, minlength=len(self._keys)).astype(np.int64)
-            self._new = []
+        self._count()
         keys = self._keys[self._counts >= self._config.min_keyframes]
         origin = np.round(np.array(origin_m) / self.resolution_m).astype(np.int64)
         rows = (keys >> 32) - _CELL_OFFSET - origin[1]

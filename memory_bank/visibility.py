@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embodied.arrays import Bool, DepthMetres, Float, Int, Points, Points2, Transform
+from embodied.arrays import Bool, DepthMetres, Float, Int, Points, Points2, Transform, Vector3
 from embodied.config import Config
 from embodied.geometry import invert, transform_points
 from embodied.messages import Intrinsics
@@ -87,6 +87,15 @@ def near_frustum(
     inside = (z > -radii_m) & (z < far_m + radii_m)
     inside &= (np.abs(x) <= z * slope_x + reach_x) & (np.abs(y) <= z * slope_y + reach_y)
     return np.flatnonzero(inside)
+
+
+def frustum_bounds(T_world_camera: Transform, intrinsics: Intrinsics, far_m: float) -> tuple[Vector3, Vector3]:
+    """Return the lower and upper corner of the axis-aligned box around all that a camera sees up to a depth."""
+    u = (np.array([-0.5, intrinsics.width_px - 0.5]) - intrinsics.cx_px) / intrinsics.fx_px
+    v = (np.array([-0.5, intrinsics.height_px - 0.5]) - intrinsics.cy_px) / intrinsics.fy_px
+    corners = np.array([[0.0, 0.0, 0.0], *([far_m * x, far_m * y, far_m] for x in u for y in v)])
+    world = transform_points(T_world_camera, corners)
+    return world.min(axis=0), world.max(axis=0)
 
 
 def _pixels_of(

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
-from scipy.spatial import cKDTree
 
-from embodied.arrays import Float, Int, Points, Vector3
+from embodied.arrays import Float, Int, Points
 
 FINEST_M = 0.02
 LARGEST_CELLS = 40
@@ -18,6 +17,8 @@ LARGEST_CELLS = 40
 LEAST_HITS = (0.2, 0.12, 0.06, 0.03)
 """By level: share of a typical voxel's hits that a solid one needs. Fine voxels are as small as the noise, so
 stray hits are many; coarse ones belong to large things, whose far parts are seldom hit."""
+SEEN_THROUGH = 0.35
+"""Voxels are not solid if they were hit less than this times as often as they were seen through."""
 _OFFSET = 1 << 20
 _MASK = (1 << 21) - 1
 
@@ -55,9 +56,10 @@ class VoxelCloud:
         self.keys: Int[np.ndarray, " n"] = np.zeros(0, dtype=np.int64)
         self.hits: Float[np.ndarray, " n"] = np.zeros(0, dtype=np.float32)
         self.through: Float[np.ndarray, " n"] = np.zeros(0, dtype=np.float32)
+        self._bounds: tuple[Int[np.ndarray, " 3"], Int[np.ndarray, " 3"]] | None = None
+        """Cells that hold all keys, and perhaps some that were forgotten; None until it is asked for."""
         self._solid: Points | None = None
         self._solid_keys: Int[np.ndarray, " n"] | None = None
-        self._tree: cKDTree | None = None
 
     @property
     def size_m(self) -> float:
@@ -71,7 +73,14 @@ class VoxelCloud:
         """Add one frame's world points: every voxel they touch gains ``weight`` once."""
         if len(points) == 0:
             return
-        new = np.unique(pack(np.floor(points / self.size_m).astype(np.int64)))
+        cells = np.floor(points / self.size_m).astype(np.int64)
+        new = np.sort(pack(cells))
+        new = new[np.append(True, new[1:] != new[:-1])]  # Several times faster than `unique` for so few.
+        if self._bounds is not None:
+            self._bounds = (
+                np.minimum(self._bounds[0], cells.min(axis=0)),
+                np.maximum(self._bounds[1], cells.max(axis=0)),
+            )
         self._add(new, np.full(len(new), weight, dtype=np.float32), np.zeros(len(new), dtype=np.float32))
         self._coarsen()
 
@@ -84,6 +93,7 @@ class VoxelCloud:
         while same.level < self.level:
             same._halve()
         self._add(same.keys, same.hits, same.through)
+        self._bounds = None
         self._coarsen()
 
     def carve(self, keys: Int[np.ndarray, " n"], weight: float) -> None:
@@ -93,14 +103,15 @@ class VoxelCloud:
         slots = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         slots = slots[self.keys[slots] == keys]
         self.through[slots] += weight
-        self._solid = None
+        if (self.hits[slots] <= SEEN_THROUGH * self.through[slots]).any():
+            self._solid = None
 
     def prune(self, age: float) -> None:
         """Forget voxels that are seen through far more often than hit. ``age`` is the weight that counts as much."""
         keep = self.through < np.maximum(age, 4.0 * self.hits)
         if not keep.all():
             self.keys, self.hits, self.through = self.keys[keep], self.hits[keep], self.through[keep]
-            self._solid = None
+            self._solid = self._bounds = None
 
     def solid_points(self) -> Points:
         """Return the centres of the voxels that count as the object's surface, float32, world frame.
@@ -124,10 +135,14 @@ class VoxelCloud:
         solid = self.solid_points()
         if len(solid) == 0 or len(points) == 0:
             return 0.0
-        if self._tree is None:
-            self._tree = cKDTree(solid, balanced_tree=False, compact_nodes=False)
-        distances, _ = self._tree.query(points, distance_upper_bound=reach_m)
-        return float(np.count_nonzero(np.isfinite(distances))) / len(points)
+        # A cloud changes with each view: comparing all with all is done before a tree would be built. |a - b|^2 is
+        # smallest where a.b - |b|^2 / 2 is largest; from an origin nearby, float32 is exact to a tenth of a millimetre.
+        origin = solid[0]
+        near, others = points - origin, solid - origin
+        products = near @ others.T
+        products -= 0.5 * np.einsum("ij,ij->i", others, others)
+        squares = np.einsum("ij,ij->i", near, near) - 2.0 * products.max(axis=1)
+        return float(np.count_nonzero(squares <= reach_m * reach_m)) / len(points)
 
     def samples(self, n: int, phase: int = 0) -> tuple[Points, Int[np.ndarray, " k"]]:
         """Return up to ``n`` solid points and their keys, evenly drawn; ``phase`` turns through them."""
@@ -168,24 +183,33 @@ class VoxelCloud:
         self, keys: Int[np.ndarray, " n"], hits: Float[np.ndarray, " n"], through: Float[np.ndarray, " n"]
     ) -> None:
         """Merge sorted unique keys into the cloud."""
+        self._solid = None
+        if len(self.keys) == 0:
+            self.keys, self.hits, self.through = keys.copy(), hits.copy(), through.copy()
+            return
         slots = np.searchsorted(self.keys, keys)
-        known = np.zeros(len(keys), dtype=bool)
-        inside = slots < len(self.keys)
-        known[inside] = self.keys[slots[inside]] == keys[inside]
+        known = self.keys[np.minimum(slots, len(self.keys) - 1)] == keys
         self.hits[slots[known]] += hits[known]
         self.through[slots[known]] += through[known]
-        if not known.all():
-            at, fresh = slots[~known], ~known
-            self.keys = np.insert(self.keys, at, keys[fresh])
-            self.hits = np.insert(self.hits, at, hits[fresh])
-            self.through = np.insert(self.through, at, through[fresh])
-        self._solid = None
+        if known.all():
+            return
+        fresh = ~known
+        at = slots[fresh] + np.arange(np.count_nonzero(fresh))
+        is_old = np.ones(len(self.keys) + len(at), dtype=bool)
+        is_old[at] = False
+        for name, new in (("keys", keys), ("hits", hits), ("through", through)):
+            old = getattr(self, name)
+            joined = np.empty(len(is_old), dtype=old.dtype)
+            joined[is_old], joined[at] = old, new[fresh]
+            setattr(self, name, joined)
 
     def _coarsen(self) -> None:
         """Double the voxel size while the cloud spans too many cells."""
         while len(self.keys) > LARGEST_CELLS:
-            cells = unpack(self.keys)
-            if int((cells.max(axis=0) - cells.min(axis=0)).max()) < LARGEST_CELLS:
+            if self._bounds is None:
+                cells = unpack(self.keys)
+                self._bounds = cells.min(axis=0), cells.max(axis=0)
+            if int((self._bounds[1] - self._bounds[0]).max()) < LARGEST_CELLS:
                 return
             self._halve()
 
@@ -199,27 +223,21 @@ class VoxelCloud:
         np.minimum.at(through, inverse, self.through)
         self.level += 1
         self.keys, self.hits, self.through = keys, hits, through
-        self._solid = None
+        self._solid = self._bounds = None
 
     def _choose_solid(self) -> None:
         """Cache the solid voxels."""
-        self._tree = None
         if len(self.keys) == 0:
             self._solid, self._solid_keys = np.zeros((0, 3), dtype=np.float32), self.keys
             return
-        typical = float(np.partition(self.hits, -max(1, len(self.hits) // 4))[-max(1, len(self.hits) // 4)])
+        quarter = len(self.hits) - max(1, len(self.hits) // 4)
+        typical = float(np.partition(self.hits, quarter)[quarter])
         solid = self.hits >= LEAST_HITS[min(self.level, len(LEAST_HITS) - 1)] * typical
-        solid &= self.hits > 0.35 * self.through
+        solid &= self.hits > SEEN_THROUGH * self.through
         if not solid.any():
             solid = self.hits >= typical
         self._solid_keys = self.keys[solid]
-        self._solid = ((unpack(self._solid_keys) + 0.5) * self.size_m).astype(np.float32)
-
-
-def robust_box(cloud: VoxelCloud) -> tuple[Vector3, Vector3]:
-    """Return the lower and upper corner of the axis-aligned box around the solid voxels."""
-    points = cloud.solid_points()
-    if len(points) == 0:
-        raise ValueError("cloud: expected at least one voxel, got none")
-    # The surface lies anywhere in its voxel: on average, and with a little noise, the centre of the outermost ones.
-    return points.min(axis=0), points.max(axis=0)
+        centers = unpack(self._solid_keys).astype(np.float32)
+        centers += np.float32(0.5)
+        centers *= np.float32(self.size_m)
+        self._solid = centers

@@ -1,7 +1,8 @@
 """What people call things: colours, synonyms, plurals. Pure; shared by the grammar and by recall.
 
 A label is matched to the words of a question in this order: the same words; their singular; a synonym; the last word of
-a longer label ("table" for "coffee table"). A later way counts only if no earlier one fits anything known.
+a longer label ("table" for "coffee table"). A later way counts only if no earlier one fits anything known. A word for
+something nearly the same ("cup" for "mug") never counts: what it names is told of beside "I have not seen one".
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ COLOURS = {
 
 SYNONYMS = (
     {"sofa", "couch", "settee", "loveseat"},
-    {"mug", "cup", "coffee mug", "coffee cup", "teacup"},
+    {"mug", "coffee mug"},
+    {"cup", "coffee cup", "teacup"},
     {"tv", "television", "television set", "tv set", "telly"},
-    {"refrigerator", "fridge", "freezer"},
-    {"stove", "oven", "cooker", "range"},
+    {"refrigerator", "fridge"},
+    {"stove", "cooker", "range"},
     {"wardrobe", "closet", "armoire"},
     {"nightstand", "bedside table", "night table"},
     {"trash can", "trash bin", "bin", "garbage can", "waste bin", "wastebasket", "dustbin", "rubbish bin", "trash"},
@@ -32,7 +34,7 @@ SYNONYMS = (
     {"monitor", "screen", "computer screen", "computer monitor", "display"},
     {"bookshelf", "bookcase", "book shelf"},
     {"rug", "carpet"},
-    {"picture", "painting", "picture frame", "poster"},
+    {"picture", "painting", "picture frame"},
     {"cushion", "pillow", "throw pillow"},
     {"phone", "cell phone", "mobile phone", "smartphone", "cellphone", "mobile", "telephone"},
     {"bathtub", "tub", "bath", "bath tub"},
@@ -42,23 +44,41 @@ SYNONYMS = (
     {"remote control", "remote", "tv remote"},
     {"dresser", "chest of drawers"},
     {"counter", "kitchen counter", "countertop", "worktop"},
-    {"ball", "football", "soccer ball"},
+    {"football", "soccer ball"},
     {"toilet", "wc", "loo"},
     {"kettle", "teakettle", "electric kettle"},
     {"pan", "frying pan", "skillet"},
     {"pot", "saucepan", "cooking pot"},
     {"box", "cardboard box", "carton"},
-    {"shelf", "shelves", "rack"},
+    {"shelf", "shelves"},
     {"lamp", "light"},
-    {"handbag", "purse", "bag"},
+    {"handbag", "purse"},
     {"backpack", "rucksack"},
     {"clock", "alarm clock", "wall clock"},
-    {"sneaker", "shoe", "trainer"},
+    {"sneaker", "trainer"},
     {"desk", "writing desk"},
     {"armchair", "easy chair"},
     {"office chair", "desk chair", "swivel chair"},
 )
 """Words for one thing, for homes; which of them a detector uses differs."""
+
+NEAR_SYNONYMS = (
+    {"mug", "cup"},
+    {"stove", "oven"},
+    {"refrigerator", "freezer"},
+    {"picture", "poster"},
+    {"shelf", "rack", "bookshelf"},
+    {"handbag", "bag"},
+    {"sneaker", "shoe"},
+    {"ball", "football"},
+    {"sofa", "armchair"},
+    {"table", "desk"},
+    {"wardrobe", "cupboard"},
+    {"nightstand", "side table"},
+    {"pot", "pan"},
+    {"tv", "monitor"},
+)
+"""Words for things that differ, though people say one for another."""
 
 ROOM_KINDS = {
     "kitchen": "kitchen", "living room": "living room", "livingroom": "living room", "lounge": "living room",
@@ -116,8 +136,21 @@ def plural(noun: str) -> str:
 
 def synonyms(noun: str) -> frozenset[str]:
     """Return the words for the same thing, without the word itself."""
+    return _others(noun, SYNONYMS)
+
+
+def near_synonyms(noun: str) -> frozenset[str]:
+    """Return the words for nearly the same thing, and all words for those."""
     found: set[str] = set()
-    for group in SYNONYMS:
+    for word in {noun} | synonyms(noun):
+        for other in _others(word, NEAR_SYNONYMS):
+            found |= {other} | synonyms(other)
+    return frozenset(found - {noun} - synonyms(noun))
+
+
+def _others(noun: str, groups: tuple[set[str], ...]) -> frozenset[str]:
+    found: set[str] = set()
+    for group in groups:
         if noun in group:
             found |= group
     return frozenset(found - {noun})
@@ -144,6 +177,15 @@ def known_as(words: str, labels: Collection[str]) -> str | None:
     for form in forms:
         if any(label.endswith(" " + form) for label in labels):
             return form
+    return None
+
+
+def nearly_known_as(words: str, labels: Collection[str]) -> str | None:
+    """Return the label among ``labels`` of a thing that is often taken for what the words mean; None if none is."""
+    for form in (words, singular(words)):
+        others = sorted(near_synonyms(form) & set(labels))
+        if others:
+            return others[0]
     return None
 
 

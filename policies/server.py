@@ -87,6 +87,8 @@ class PolicyServer:
         self._body: Body | None = None
         self._session = ""
         self._session_start_ns = 0
+        self._world_frame = ""
+        """The session's own: the memory may keep what it sees in another one."""
         self._n_chunks = 0
         self._observation: Observation | None = None
         self._answered_seq = -1
@@ -197,11 +199,12 @@ class PolicyServer:
         observation, body = self._observation, self._body
         assert observation is not None, "a step needs an observation"
         assert body is not None, "a session has a body"
-        if self._task is None:
-            self._task = self._new_task(request, body)
         started_s = time.perf_counter()
         reply = self._map(observation)
         planning_s = time.perf_counter()
+        self._world_frame = reply.world_frame
+        if self._task is None:
+            self._task = self._new_task(request, body)
         answer = self._task.next_chunk(observation, reply)
         self._measure(started_s, planning_s)
         if isinstance(answer, Finished):
@@ -237,7 +240,7 @@ class PolicyServer:
 
     def _target(self, position_m: Point) -> Target:
         """Return what the memory knows of the thing at a place: size and room tell it from a wall that hides it."""
-        objects = self._ask(ListObjects(), ObjectsReply).objects
+        objects = self._ask(ListObjects(world_frame=self._world_frame), ObjectsReply).objects
         near = [record for record in objects if _apart_m(record.position_m, position_m) <= self._config.same_thing_m]
         if not near:
             return Target(position_m)
@@ -246,13 +249,14 @@ class PolicyServer:
 
     def _unseen(self) -> list[Target]:
         """Return what the memory expects to be there and has not seen since the session began."""
-        objects = self._ask(ListObjects(), ObjectsReply).objects
+        objects = self._ask(ListObjects(world_frame=self._world_frame), ObjectsReply).objects
         return self._targets([record for record in objects if record.last_seen_ns < self._session_start_ns])
 
     def _targets(self, records: Sequence[ObjectRecord]) -> list[Target]:
         if not records:
             return []
-        outlines_m = {room.name: room.outline_m for room in self._ask(ListRooms(), RoomsReply).rooms}
+        rooms = self._ask(ListRooms(world_frame=self._world_frame), RoomsReply).rooms
+        outlines_m = {room.name: room.outline_m for room in rooms}
         return [
             Target(r.position_m, 0.5 * float(np.hypot(*r.box.size_m[:2])), outlines_m.get(r.room, ())) for r in records
         ]

@@ -67,6 +67,21 @@ def _place(label: str, position_m: Optional[Point]) -> str:
     return f"{label} at {where}"
 
 
+def match_objects(truth: Sequence[TruthObject], remembered: Sequence[ObjectRecord]) -> List[Tuple[int, int]]:
+    """Return which real thing is which remembered one, as pairs of their places in the two sequences."""
+    return _assign(_costs(truth, remembered), MATCH_RADIUS_M)
+
+
+def _costs(truth: Sequence[TruthObject], remembered: Sequence[ObjectRecord]) -> np.ndarray:
+    """Return the distances between things of one label, in metres."""
+    cost = np.full((len(truth), len(remembered)), _FAR)
+    for i, real in enumerate(truth):
+        for j, record in enumerate(remembered):
+            if real.category == record.label:
+                cost[i, j] = _distance_m(real.position_m, record.position_m)
+    return cost
+
+
 def score_objects(truth: Sequence[TruthObject], remembered: Sequence[ObjectRecord]) -> ObjectScore:
     """Score the objects that the memory believes to be there now.
 
@@ -74,11 +89,7 @@ def score_objects(truth: Sequence[TruthObject], remembered: Sequence[ObjectRecor
         truth: Every object in the house, seen or not.
         remembered: What the memory says, without what it says is gone.
     """
-    cost = np.full((len(truth), len(remembered)), _FAR)
-    for i, real in enumerate(truth):
-        for j, record in enumerate(remembered):
-            if real.category == record.label:
-                cost[i, j] = _distance_m(real.position_m, record.position_m)
+    cost = _costs(truth, remembered)
     pairs = _assign(cost, MATCH_RADIUS_M)
     matched_truth = {i for i, _ in pairs}
     matched_memory = {j for _, j in pairs}

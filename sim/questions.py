@@ -172,10 +172,10 @@ def _when(thing: TruthObject, *, last: bool) -> Question:
 
 def _count(category: str, today: Sequence[TruthObject]) -> Question:
     n = sum(t.category == category for t in today)
-    return Question(text=f"how many {_plural(category)} are there?", kind="count", truth_text=str(n), count=n)
+    return Question(text=f"how many {plural(category)} are there?", kind="count", truth_text=str(n), count=n)
 
 
-def _plural(noun: str) -> str:
+def plural(noun: str) -> str:
     if noun.endswith(("s", "sh", "ch", "x")):
         return noun + "es"
     if noun.endswith("f"):

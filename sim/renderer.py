@@ -59,7 +59,7 @@ class Renderer:
     def load(self, scene: Scene) -> None:
         """Take another scene: build the ray structure and compute its light."""
         mesh = self._builder.build(scene)
-        self.mesh = mesh
+        self.scene, self.mesh = scene, mesh
         # Embree's robust mode is a fifth slower and differs in one pixel of millions.
         self._embree = EmbreeScene(robust=False)
         TriangleMesh(self._embree, np.ascontiguousarray(mesh.corners))

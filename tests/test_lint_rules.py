@@ -36,7 +36,9 @@ def broken_rules(tree: ast.AST, path: str) -> List[str]:
 
 def _broken_by_call(call: ast.Call, path: str) -> Iterator[str]:
     name = dotted(call.func)
-    if name in FORBIDDEN_CALLS:
+    # Only tensors are read with weights_only; whoever uses it also checks that the file is the one it should be.
+    harmless = name == "torch.load" and any(w.arg == "weights_only" and _is_true(w.value) for w in call.keywords)
+    if name in FORBIDDEN_CALLS and not harmless:
         yield f"calls {name}"
     if any(word.arg == "allow_pickle" and not _is_false(word.value) for word in call.keywords):
         yield "allows pickles"
@@ -62,6 +64,10 @@ def _is_false(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is False
 
 
+def _is_true(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
+
+
 def test_the_tree_breaks_no_rule() -> None:
     assert [line for path in files_of(*FOLDERS) for line in broken_rules(tree_of(path), shown(path))] == []
 
@@ -75,6 +81,7 @@ def test_the_tree_breaks_no_rule() -> None:
         ("import yaml\nyaml.load(x)", "sim/a.py"),
         ("import numpy as np\nnp.load(x, allow_pickle=True)", "sim/a.py"),
         ("import torch\ntorch.load(x)", "policies/a.py"),
+        ("import torch\ntorch.load(x, weights_only=False)", "policies/a.py"),
         ("import base64", "embodied/codec.py"),
         ("from base64 import b64encode", "memory_bank/a.py"),
         ("import subprocess\nsubprocess.run(x, shell=True)", "launch/a_b.py"),
@@ -94,6 +101,7 @@ def test_a_breach_is_found(code: str, path: str) -> None:
         ("import time\ntime.sleep(1)", "embodied/process.py"),
         ("import time\nwhile not done():\n    time.sleep(0.01)", "tests/sim/test_a.py"),
         ("model.eval()", "policies/a.py"),
+        ("import torch\ntorch.load(x, weights_only=True)", "policies/a.py"),
     ],
 )
 def test_what_is_allowed_passes(code: str, path: str) -> None:

@@ -11,7 +11,7 @@ import sys
 from typing import Optional, Sequence
 
 import embodied
-from embodied.cli import ask, doctor, keys, logs
+from embodied.cli import ask, doctor, edits, keys, logs, stores
 from embodied.cli.output import note, prepare
 from embodied.errors import EmbodiedError
 
@@ -21,7 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="embodied", description="A memory for robots. Times are UTC, lengths metres.")
     parser.add_argument("--version", action="version", version=f"embodied-memory {embodied.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (ask, logs, keys, doctor):
+    for module in (ask, edits, logs, stores, keys, doctor):
         module.add_commands(commands)
     return parser
 

@@ -1,4 +1,4 @@
-"""Commands that ask a memory: recall, objects, history, rooms, sessions, changes."""
+"""Commands that ask a memory: recall, objects, history, rooms, sessions, changes, mcp."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from embodied.cli import text
 from embodied.cli.output import note, say, say_json
 from embodied.client import Memory
 from embodied.errors import ConfigurationError, StoreError
-from embodied.messages import Answer
+from embodied.messages import Answer, ObjectRecord
 from embodied.security import own_keys
 
 MEMORY_VARIABLE = "EMBODIED_MEMORY"
 _DEFAULT_PATTERN = "runs/*/memory.db"
+_ID = re.compile(r"o\d+")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
-def add_commands(commands: Any) -> None:
-    """Add the parsers of these commands."""
+def memory_options() -> argparse.ArgumentParser:
+    """Return the options that every command about a memory has."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--memory",
@@ -35,19 +36,35 @@ def add_commands(commands: Any) -> None:
     common.add_argument(
         "--key-name", default="", metavar="NAME", help="whose key of that directory to use; needed if it has several"
     )
+    return common
+
+
+def add_commands(commands: Any) -> None:
+    """Add the parsers of these commands."""
+    common = memory_options()
 
     def add(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = commands.add_parser(name, parents=[common], help=summary, description=summary)
         parser.set_defaults(run=run)
         return parser
 
-    parser = add("recall", recall, "Ask where, what, when, how many, or what changed.")
+    parser = add("recall", recall, "Ask where, what, when, how many, which room, or what changed.")
     parser.add_argument("question", nargs="+", help='in English: "where is the red mug?"')
+    parser.add_argument(
+        "--known-at", metavar="TIME", help='answer as the memory knew it then: "yesterday", "2026-01-05 10:00"; UTC'
+    )
+    parser.add_argument("--llm", metavar="URL", help="a chat-completions endpoint for words beyond the grammar")
+    parser.add_argument("--llm-model", default="", metavar="NAME", help="the model to ask there")
+    parser.add_argument(
+        "--llm-key-variable", default="EMBODIED_LLM_KEY", metavar="NAME", help="environment variable with its key"
+    )
     parser.add_argument("--save-evidence", metavar="DIR", help="write the pictures the answer rests on as JPEG files")
     parser = add("objects", objects, "List the objects that the memory holds.")
     parser.add_argument("--include-gone", action="store_true", help="also those that are gone")
     parser = add("history", history, "Show where an object was, and when.")
-    parser.add_argument("object", metavar="OBJECT", help="its id, as recall and objects show it")
+    parser.add_argument("object", metavar="OBJECT", help='its id, or what it is called: "red mug"')
+    parser = add("mcp", mcp, "Serve the memory to a language model's tools, by MCP on standard input and output.")
+    parser.add_argument("--allow-edits", action="store_true", help="also let it rename, annotate and forget")
     add("rooms", rooms, "List the rooms.")
     add("sessions", sessions, "List the robot's runs that the memory knows.")
     add("changes", changes, "List what was moved, removed or added.")
@@ -55,8 +72,8 @@ def add_commands(commands: Any) -> None:
 
 def recall(arguments: argparse.Namespace) -> None:
     """Ask a question."""
-    with _open(arguments) as memory:
-        answer = memory.recall(" ".join(arguments.question))
+    with open_memory(arguments) as memory:
+        answer = _answer(memory, arguments)
         if arguments.json:
             say_json(answer)
         else:
@@ -67,39 +84,88 @@ def recall(arguments: argparse.Namespace) -> None:
         note(f"{len(paths)} pictures written to {directory}" if paths else "the answer rests on no picture")
 
 
+def _answer(memory: Memory, arguments: argparse.Namespace) -> Answer:
+    question = " ".join(arguments.question)
+    if arguments.known_at:
+        question = f"{question.rstrip(' ?.')} as you knew it at {arguments.known_at}"
+    if not arguments.llm:
+        return memory.recall(question)
+    from embodied import free_text
+
+    model = free_text.LanguageModel(
+        url=arguments.llm, model=arguments.llm_model, key_variable=arguments.llm_key_variable
+    )
+    return free_text.recall(memory, question, model)
+
+
+def find_object(memory: Memory, words: str, *, include_gone: bool = False) -> ObjectRecord:
+    """Return the object that an id, or the name of just one, means.
+
+    Args:
+        memory: Where it is known.
+        words: ``o12``, or "red mug".
+        include_gone: A name may also mean what is known to be gone.
+
+    Raises:
+        ValueError: There is none, or there are several.
+    """
+    if _ID.fullmatch(words):
+        found = [entry for entry in memory.objects(include_gone=True) if entry.id == words]
+    else:
+        answer = memory.recall(f"where is the {words}?")
+        found = list(answer.objects) if include_gone or not answer.unknown else []
+    if not found:
+        raise ValueError(f"there is no object {words!r} in this memory")
+    if len(found) > 1:
+        several = "; ".join(text.described(entry) for entry in found)
+        raise ValueError(f"{words!r} may be any of {len(found)}, name one by its id: {several}")
+    return found[0]
+
+
 def objects(arguments: argparse.Namespace) -> None:
     """List objects."""
-    with _open(arguments) as memory:
+    with open_memory(arguments) as memory:
         found = memory.objects(include_gone=arguments.include_gone)
         _show(arguments, found, lambda: text.object_lines(found, memory.sessions()), "the memory holds no objects")
 
 
 def history(arguments: argparse.Namespace) -> None:
     """Show an object's track."""
-    with _open(arguments) as memory:
-        found = memory.history(arguments.object)
+    with open_memory(arguments) as memory:
+        # An id of something that was merged since is followed by the memory.
+        is_id = _ID.fullmatch(arguments.object)
+        object_id = arguments.object if is_id else find_object(memory, arguments.object, include_gone=True).id
+        found = memory.history(object_id)
         _show(arguments, found, lambda: text.history_lines(found), f"nothing is known of {arguments.object}")
 
 
 def rooms(arguments: argparse.Namespace) -> None:
     """List rooms."""
-    with _open(arguments) as memory:
+    with open_memory(arguments) as memory:
         found = memory.rooms()
         _show(arguments, found, lambda: text.room_lines(found), "the memory holds no rooms")
 
 
 def sessions(arguments: argparse.Namespace) -> None:
     """List sessions."""
-    with _open(arguments) as memory:
+    with open_memory(arguments) as memory:
         found = memory.sessions()
         _show(arguments, found, lambda: text.session_lines(found), "the memory holds no sessions")
 
 
 def changes(arguments: argparse.Namespace) -> None:
     """List changes."""
-    with _open(arguments) as memory:
+    with open_memory(arguments) as memory:
         found = memory.changes()
         _show(arguments, found, lambda: text.change_lines(found, memory.sessions()), "nothing is known to have changed")
+
+
+def mcp(arguments: argparse.Namespace) -> None:
+    """Serve until the other side closes."""
+    from embodied import mcp_server
+
+    with open_memory(arguments) as memory:
+        mcp_server.build_server(memory, allow_edits=arguments.allow_edits).run()
 
 
 def save_evidence(answer: Answer, directory: Path) -> List[Path]:
@@ -140,7 +206,8 @@ def default_memory() -> str:
     return str(files[-1])
 
 
-def _open(arguments: argparse.Namespace) -> Memory:
+def open_memory(arguments: argparse.Namespace) -> Memory:
+    """Open the memory that the arguments name."""
     security = own_keys(arguments.keys, arguments.key_name) if arguments.keys else None
     target = arguments.memory or default_memory()
     return Memory(target, timeout_s=arguments.timeout, security=security)

@@ -1,8 +1,9 @@
-"""Commands on recorded sessions: log info, recover, export. The libraries they need are loaded when they run."""
+"""Commands on recorded sessions: log info, recover, export, mesh. The libraries they need are loaded when they run."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ def add_commands(commands: Any) -> None:
     add("export", export, "Write the frames of a log as JPEG, PNG and text files.").add_argument(
         "--out", metavar="DIR", help="by default FILE without its ending"
     )
+    action = add("mesh", mesh, "Fuse the depth images of a log into a mesh (needs open3d).")
+    action.add_argument("--out", metavar="OUT", help="PLY, GLB or OBJ; by default FILE with .ply at its end")
+    action.add_argument("--picture", metavar="JPEG", help="also draw it")
 
 
 def info(arguments: argparse.Namespace) -> None:
@@ -79,3 +83,22 @@ def export(arguments: argparse.Namespace) -> None:
 
     directory = Path(arguments.out) if arguments.out else Path(arguments.file).with_suffix("")
     say([f"{export_session(arguments.file, directory)} observations written to {directory}"])
+
+
+def mesh(arguments: argparse.Namespace) -> None:
+    """Make a surface of a log's depth."""
+    from embodied.plugins import load_plugin
+    from embodied.progress import Progress
+
+    mesh_log = load_plugin("embodied.mesh", "log", "makes meshes of logs")
+    source = Path(arguments.file)
+    out = Path(arguments.out) if arguments.out else source.with_suffix(".ply")
+    progress = Progress(sys.stderr)
+    n_vertices, n_faces = mesh_log(
+        source,
+        out,
+        Path(arguments.picture) if arguments.picture else None,
+        lambda n: progress.update(f"{n} observations"),
+    )
+    progress.interrupt()
+    say([f"{n_vertices} vertices, {n_faces} triangles written to {out}"])

@@ -23,8 +23,12 @@ def say(lines: Iterable[str]) -> None:
 
 def say_json(value: Any) -> None:
     """Write a value to standard output as indented JSON; pictures are replaced by their sizes."""
-    data = msgspec.json.encode(_without_bytes(msgspec.to_builtins(value, builtin_types=(bytes,))))
-    sys.stdout.write(msgspec.json.format(data, indent=2).decode() + "\n")
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(plain_data(value)), indent=2).decode() + "\n")
+
+
+def plain_data(value: Any) -> Any:
+    """Return dictionaries, lists, numbers and text for a value; pictures are replaced by their sizes."""
+    return _without_bytes(msgspec.to_builtins(value, builtin_types=(bytes,)))
 
 
 def note(text: str) -> None:

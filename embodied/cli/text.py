@@ -11,12 +11,15 @@ from embodied.messages import (
     Answer,
     Change,
     Evidence,
+    Habit,
     Interval,
     ObjectRecord,
     Point,
     RoomRecord,
     SessionRecord,
+    ViewHit,
 )
+from embodied.report.wording import frame_phrase
 
 NOTHING = "-"
 
@@ -32,6 +35,12 @@ def answer_lines(answer: Answer, sessions: Sequence[SessionRecord]) -> List[str]
     lines.append(", ".join(details))
     if answer.objects:
         lines += ["", *object_lines(answer.objects, sessions)]
+    if answer.rooms:
+        lines += ["", *room_lines(answer.rooms)]
+    if answer.habits:
+        lines += ["", *habit_lines(answer.habits)]
+    if answer.views:
+        lines += ["", *view_lines(answer.views)]
     if answer.changes:
         lines += ["", *change_lines(answer.changes, sessions)]
     if answer.evidence:
@@ -103,7 +112,7 @@ def session_lines(sessions: Sequence[SessionRecord]) -> List[str]:
             (
                 session.session,
                 session.robot,
-                session.world_frame,
+                frame_phrase(session),
                 time_text(session.start_ns),
                 "open or cut off" if session.end_ns is None else time_text(session.end_ns),
                 str(session.n_observations),
@@ -133,6 +142,32 @@ def change_lines(changes: Sequence[Change], sessions: Sequence[SessionRecord]) -
     )
 
 
+def habit_lines(habits: Sequence[Habit]) -> List[str]:
+    """Return a table of the places where something is found."""
+    return table(
+        ("share of the time", "where (room; x, y, z in m)", "on", "stays"),
+        [(f"{h.share:.0%}", where(h.room, h.position_m), h.on or NOTHING, str(h.n_stays)) for h in habits],
+    )
+
+
+def view_lines(views: Sequence[ViewHit]) -> List[str]:
+    """Return a table of keyframes."""
+    return table(
+        ("keyframe", "taken (UTC)", "session", "from (room; x, y, z in m)", "score", "shows"),
+        [
+            (
+                str(view.keyframe),
+                time_text(view.stamp_ns),
+                view.session,
+                where(view.room, view.position_m),
+                f"{view.score:.2f}",
+                ", ".join(view.object_ids) or NOTHING,
+            )
+            for view in views
+        ],
+    )
+
+
 def evidence_line(evidence: Evidence) -> str:
     """Return when and from where a picture was taken."""
     size = f"picture of {len(evidence.crop_jpeg) / 1000:.1f} kB" if evidence.crop_jpeg else "no picture"
@@ -145,7 +180,14 @@ def evidence_line(evidence: Evidence) -> str:
 def what(entry: ObjectRecord) -> str:
     """Return an object's name, with its colour where the name lacks it."""
     label = entry.label or "thing"
-    return label if not entry.colour or entry.colour in label.split() else f"{entry.colour} {label}"
+    # A name that a person gave needs no colour.
+    is_given = bool(entry.labels) and label not in entry.labels
+    return label if is_given or not entry.colour or entry.colour in label.split() else f"{entry.colour} {label}"
+
+
+def described(entry: ObjectRecord) -> str:
+    """Return id, name and place of an object."""
+    return f"{entry.id} ({what(entry)}, {where(entry.room, entry.position_m)})"
 
 
 def where(room: str, position_m: Optional[Point]) -> str:

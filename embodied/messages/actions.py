@@ -60,7 +60,7 @@ class RunTask(Message, tag="run_task"):
     kind: Literal["explore", "go_to"]
     session: str
     target_m: Optional[Point] = None
-    """``go_to``: what to stand before and look at, world frame."""
+    """``go_to``: what to stand before and look at, in the world frame of the session itself."""
     max_steps: int = 2000
 
 

@@ -54,6 +54,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     known_ns: Optional[int] = None
     """Answer as the memory would have at this instant: nothing that it learned later counts."""
     session: str = ""
+    source: Literal["", "seen", "told"] = ""
+    """Only what the robot saw itself, or only what somebody told it of."""
     change: Literal["", "moved", "removed", "added"] = ""
     moment: Moment = "last_seen"
     order: Order = "confidence"

@@ -31,6 +31,8 @@ class ListObjects(Message, tag="list_objects"):
     """Ask for the objects."""
 
     include_gone: bool = False
+    world_frame: str = ""
+    """In whose coordinates; empty: the frame that the robot is in now, or was in last."""
 
 
 class GetHistory(Message, tag="get_history"):
@@ -42,9 +44,15 @@ class GetHistory(Message, tag="get_history"):
 class ListRooms(Message, tag="list_rooms"):
     """Ask for the rooms."""
 
+    world_frame: str = ""
+    """In whose coordinates; empty: the frame that the robot is in now, or was in last."""
+
 
 class ListPlaces(Message, tag="list_places"):
     """Ask for the places."""
+
+    world_frame: str = ""
+    """In whose coordinates; empty: the frame that the robot is in now, or was in last."""
 
 
 class ListSessions(Message, tag="list_sessions"):
@@ -55,6 +63,8 @@ class ListChanges(Message, tag="list_changes"):
     """Ask what changed."""
 
     since_ns: Optional[int] = None
+    world_frame: str = ""
+    """In whose coordinates; empty: the frame that the robot is in now, or was in last."""
 
 
 class GetMap(Message, tag="get_map"):
@@ -63,7 +73,7 @@ class GetMap(Message, tag="get_map"):
     session: str = ""
     min_seq: int = -1
     world_frame: str = ""
-    """Empty: that of the session, or of the latest one."""
+    """Empty: the session's own; without a session, the frame that the robot is in now, or was in last."""
 
 
 class GetStatus(Message, tag="get_status"):

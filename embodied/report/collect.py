@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Sequence, Tuple
 
 from embodied.client import Memory
-from embodied.messages import ObjectRecord, Query
+from embodied.geometry import planar_pose
+from embodied.messages import ObjectRecord, Query, SessionRecord
 from embodied.recording.path import read_path
 from embodied.report.data import ChangeItem, PictureItem, ReportData
 
@@ -22,17 +23,42 @@ def collect(memory: Memory, logs: Path, *, title: str, created: str) -> ReportDa
         title: Of the report.
         created: When it was made, as a person reads it.
     """
-    sessions = memory.sessions()
-    paths = {record.session: logs / f"{record.session}.mcap" for record in sessions}
+    sessions, occupancy = memory.sessions(), memory.map()
+    shown = [record for record in sessions if not occupancy.world_frame or _frame(record) == occupancy.world_frame]
     return ReportData(
         title=title,
         created=created,
-        map=memory.map(),
+        warnings=tuple(_apart(record, occupancy.world_frame) for record in sessions if record not in shown),
+        map=occupancy,
         sessions=sessions,
-        paths={session: read_path(path) for session, path in paths.items() if path.is_file()},
+        paths={record.session: path for record in shown if (path := _path(record, logs))},
         objects=memory.objects(include_gone=True),
         rooms=memory.rooms(),
         changes=tuple(ChangeItem(change=change) for change in memory.changes()),
+    )
+
+
+def _frame(record: SessionRecord) -> str:
+    return record.memory_frame or record.world_frame
+
+
+def _path(record: SessionRecord, logs: Path) -> Tuple[Tuple[float, float], ...]:
+    """Return the way of a session in the memory's frame; its log tells it in its own."""
+    log = logs / f"{record.session}.mcap"
+    path = read_path(log) if log.is_file() else ()
+    if record.alignment is None:
+        return path
+    x_m, y_m, _ = record.alignment.position_m
+    T_memory_session = planar_pose(x_m, y_m, record.alignment.yaw_rad)
+    moved = (T_memory_session @ (x, y, 0.0, 1.0) for x, y in path)
+    return tuple((float(x), float(y)) for x, y, *_ in moved)
+
+
+def _apart(record: SessionRecord, shown: str) -> str:
+    """Say that a session is not in the picture."""
+    return (
+        f"session {record.session} is kept apart: it was mapped in the frame {_frame(record)!r}, "
+        f"whose place in {shown!r} is not known; what it saw is not shown here"
     )
 
 

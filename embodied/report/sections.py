@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from embodied.messages import Evidence, ObjectRecord, SessionRecord
 from embodied.report.data import ChangeItem, Figure, GoalItem, QuestionItem, ReportData
 from embodied.report.markup import Markup, element, join, picture, text
-from embodied.report.wording import change_sentence, clock_time, duration, instant, number, share
+from embodied.report.wording import change_sentence, clock_time, duration, frame_phrase, instant, number, share
 
 MAX_EVIDENCE = 4
 """Pictures shown for one answer."""
@@ -52,7 +52,7 @@ def sessions(records: Sequence[SessionRecord]) -> Optional[Markup]:
     rows = [
         (
             record.session, record.robot, instant(record.start_ns), duration(record.start_ns, record.end_ns),
-            number(record.n_observations), f"{record.path_length_m:.1f} m", record.world_frame,
+            number(record.n_observations), f"{record.path_length_m:.1f} m", frame_phrase(record),
         )
         for record in records
     ]  # fmt: skip

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timezone
 from typing import Optional, Union
 
 from embodied.clock import NANOSECONDS
-from embodied.messages import Change
+from embodied.messages import Change, SessionRecord
+
+
+def frame_phrase(record: SessionRecord) -> str:
+    """Write a session's frame, and where in the memory's frame it lies if that is another one."""
+    if record.alignment is None:
+        return record.world_frame
+    x_m, y_m, _ = record.alignment.position_m
+    turn_deg = math.degrees(record.alignment.yaw_rad)
+    return f"{record.world_frame} at ({x_m:.2f}, {y_m:.2f}) in {record.memory_frame}, turned {turn_deg:.0f}°"
 
 
 def instant(stamp_ns: Optional[int]) -> str:

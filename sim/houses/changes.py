@@ -36,7 +36,7 @@ def change_overnight(scene: Scene, seed: int) -> Tuple[Scene, Tuple[TrueChange, 
     """
     if seed < 0:
         raise ValueError(f"seed: expected 0 or more, got {seed}")
-    night = _Night(scene, seed)
+    night = Night(scene, seed)
     changes: List[TrueChange] = []
     for instance_id in night.shuffled(night.small_and_single()):
         if len(changes) == N_MOVED + N_REMOVED:
@@ -59,7 +59,7 @@ def change_overnight(scene: Scene, seed: int) -> Tuple[Scene, Tuple[TrueChange, 
     return night.scene(f"{scene.name}-night-{seed}"), tuple(changes)
 
 
-class _Night:
+class Night:
     """The house while it is being changed."""
 
     def __init__(self, scene: Scene, seed: int) -> None:
@@ -86,7 +86,7 @@ class _Night:
 
     def new_categories(self) -> List[Category]:
         """Return movable categories that exist in a colour the house has none of, in an order of chance."""
-        fresh = [category for category in CATALOGUE.values() if category.movable and self._new_colours(category)]
+        fresh = [category for category in CATALOGUE.values() if category.movable and self.new_colours(category)]
         return [fresh[int(i)] for i in self.rng.permutation(len(fresh))]
 
     def move(self, instance_id: int, elsewhere: bool) -> List[TrueChange]:
@@ -104,9 +104,9 @@ class _Night:
             if np.linalg.norm(to_m[:2] - from_m[:2]) < MIN_MOVE_M:
                 continue
             self.contents.put(replace(new, instance_id=instance_id))
-            if self._is_good(instance_id):
+            if self.is_good(instance_id):
                 self.contents.reserved.append((template.category, from_m))
-                return [_change("moved", instance_id, template, from_m, to_m)]
+                return [true_change("moved", instance_id, template, from_m, to_m)]
             self.contents.remove(instance_id)
         self.contents.put(old)
         return []
@@ -116,11 +116,11 @@ class _Night:
         from_m = middle(self.contents.bounds[instance_id])
         template = self.contents.templates[self.contents.remove(instance_id).template]
         self.contents.reserved.append((template.category, from_m))
-        return [_change("removed", instance_id, template, from_m, None)]
+        return [true_change("removed", instance_id, template, from_m, None)]
 
     def bring(self, category: Category) -> List[TrueChange]:
         """Put a new thing somewhere plausible; no change if there is no good place."""
-        colours = self._new_colours(category)
+        colours = self.new_colours(category)
         template = self.contents.template(category.name, colours[int(self.rng.integers(len(colours)))])
         next_id = max([*self.contents.instances, *(i.instance_id for i in self.before.instances)]) + 1
         for _ in range(_N_TRIES):
@@ -128,8 +128,8 @@ class _Night:
             if new is None:
                 continue
             self.contents.put(replace(new, instance_id=next_id))
-            if self._is_good(next_id):
-                return [_change("added", next_id, template, None, middle(self.contents.bounds[next_id]))]
+            if self.is_good(next_id):
+                return [true_change("added", next_id, template, None, middle(self.contents.bounds[next_id]))]
             self.contents.remove(next_id)
         return []
 
@@ -140,13 +140,23 @@ class _Night:
         instances = tuple(self.contents.instances[i] for i in sorted(self.contents.instances))
         return replace(self.before, name=name, templates=templates, instances=instances)
 
-    def _new_colours(self, category: Category) -> List[str]:
+    def new_colours(self, category: Category) -> List[str]:
+        """Return the colours of a category that the house has none of, and had none of before."""
         known = [(t.category, t.colour) for t in self.before.templates.values()]
         known += [
             (self.contents.category(i), self.contents.templates[instance.template].colour)
             for i, instance in self.contents.instances.items()
         ]
         return [colour for colour in category.colours if (category.name, colour) not in known]
+
+    def is_good(self, instance_id: int) -> bool:
+        """Tell whether all rooms can still be reached and nothing near a changed thing became hidden, nor itself."""
+        floor = self._floor()
+        if not rooms_reachable(self.plan, floor):
+            return False
+        at = middle(self.contents.bounds[instance_id])
+        near = [i for i, b in self.contents.bounds.items() if np.linalg.norm(middle(b) - at) < _SHADOW_M]
+        return not set(hidden_things(self.scene(""), floor, near)) - self.hidden
 
     def _find_place(self, template: Template, other_than: str) -> Optional[Instance]:
         """Return the template at a plausible place by chance, outside one room if it is named."""
@@ -171,19 +181,12 @@ class _Night:
     def _floor(self) -> FreeFloor:
         return clearance(self.plan, self.contents.footprints())
 
-    def _is_good(self, instance_id: int) -> bool:
-        """Tell whether all rooms can still be reached and nothing near a changed thing became hidden, nor itself."""
-        floor = self._floor()
-        if not rooms_reachable(self.plan, floor):
-            return False
-        at = middle(self.contents.bounds[instance_id])
-        near = [i for i, b in self.contents.bounds.items() if np.linalg.norm(middle(b) - at) < _SHADOW_M]
-        return not set(hidden_things(self.scene(""), floor, near)) - self.hidden
 
-
-def _change(
+def true_change(
     kind: str, instance_id: int, template: Template, from_m: Optional[np.ndarray], to_m: Optional[np.ndarray]
 ) -> TrueChange:
+    """Return what happened to a thing, between the centres of its boxes."""
+
     def point(value: Optional[np.ndarray]) -> Optional[Tuple[float, float, float]]:
         return None if value is None else (float(value[0]), float(value[1]), float(value[2]))
 

@@ -161,12 +161,12 @@ class Contents:
         T[:3, 3] = (x, rng.uniform(y0 - low_y, y1 - high_y), surface.z_m + REST_M)
         T_world = self.instances[support].T_world_object @ T
         bounds = bounds_of(template, T_world)
-        ignore = self._around(support)
+        ignore = self.around(support)
         if not self.fits(bounds, ignore) or not self.distinct(template.category, bounds):
             return None
         return Instance(0, template.handle, T_world, support, surface.relation)
 
-    def _around(self, support: int) -> List[int]:
+    def around(self, support: int) -> List[int]:
         """Return a support and all that it rests in or on itself."""
         chain = []
         while support:

@@ -14,9 +14,19 @@ import pytest
 
 from embodied import client
 from embodied.cli import doctor, main
-from embodied.messages import ChangesReply, ListChanges, ListObjects, ObjectsReply, Recall
+from embodied.messages import (
+    ChangesReply,
+    GetHistory,
+    Habit,
+    ListChanges,
+    ListObjects,
+    ObjectsReply,
+    Recall,
+    ViewHit,
+)
 from embodied.security import NEW_KEYS_COMMAND, load_public_key
-from memories import ANSWER, UNKNOWN, FakeBackend, FakeEntryPoint
+from memories import ANSWER, DAY_1_NS, UNKNOWN, FakeBackend, FakeEntryPoint
+from memories import ROOMS as ROOM_RECORDS
 from recordings import N_OBSERVATIONS, write_session
 
 Run = Callable[..., Tuple[int, str, str]]
@@ -140,6 +150,41 @@ class TestAsking:
         _, _, err = run("recall", "where?", "--save-evidence", tmp_path / "crops")
         assert f"1 pictures written to {tmp_path}/crops" in err
         assert (tmp_path / "crops" / "o12_day-1_37.jpg").read_bytes() == ANSWER.evidence[0].crop_jpeg
+
+    def test_a_time_of_knowing_becomes_part_of_the_question(self, run: Run, backend: FakeBackend) -> None:
+        run("recall", "where is the mug?", "--known-at", "yesterday")
+        assert backend.requests[0] == Recall(question="where is the mug as you knew it at yesterday")
+
+    def test_rooms_habits_and_views_are_tables(self, run: Run, backend: FakeBackend) -> None:
+        habit = Habit(room="kitchen", on="table", position_m=(1.0, 2.0, 0.8), share=0.75, n_stays=3)
+        view = ViewHit(
+            keyframe=4, session="day-1", stamp_ns=DAY_1_NS, position_m=(1.0, 2.0, 1.2), room="kitchen", score=0.5,
+            object_ids=("o1", "o2"),
+        )  # fmt: skip
+        backend.responses[Recall] = msgspec.structs.replace(
+            ANSWER, objects=(), evidence=(), warnings=(), rooms=ROOM_RECORDS, habits=(habit,), views=(view,)
+        )
+        out = run("recall", "where?")[1]
+        assert ROOMS in out
+        rows = [line.split() for line in out.splitlines()]
+        assert ["75%", "kitchen;", "1.00,", "2.00,", "0.80", "table", "3"] in rows
+        assert "4 2026-01-05 09:00:00 day-1 kitchen; 1.00, 2.00, 1.20 0.50 o1, o2".split() in rows
+
+    def test_a_history_can_be_asked_for_by_name(self, run: Run, backend: FakeBackend) -> None:
+        backend.responses[Recall] = msgspec.structs.replace(ANSWER, objects=ANSWER.objects[:1], unknown=True)
+        assert run("history", "red mug", "--memory", "runs/a/memory.db") == (0, HISTORY, "")
+        assert backend.requests == [Recall(question="where is the red mug?"), GetHistory(object_id="o12")]
+
+    def test_a_name_of_several_things_is_refused_with_their_ids(self, run: Run, backend: FakeBackend) -> None:
+        code, _, err = run("history", "mug")
+        assert code == 1
+        assert "'mug' may be any of 2, name one by its id: o12 (red mug, kitchen; 1.20, -0.50, 0.80); o3" in err
+
+    def test_a_model_without_a_name_is_refused(self, run: Run, backend: FakeBackend) -> None:
+        code, _, err = run("recall", "my coffee thing", "--llm", "http://127.0.0.1:9/v1")
+        assert code == 1
+        assert "ConfigurationError: language model: name one" in err
+        assert backend.requests == []
 
     def test_a_label_cannot_command_the_terminal(self, run: Run, backend: FakeBackend) -> None:
         backend.responses[Recall] = msgspec.structs.replace(ANSWER, text="a \x1b[31mred\x1b[0m\nmug")

@@ -41,6 +41,20 @@ def test_what_hardly_fits_a_free_track_is_doubtful_and_beside_a_taken_one_new() 
     assert assign(np.array([[0.9], [0.22]]), CONFIG).new == (1,)
 
 
+def test_dear_scores_are_asked_only_for_detections_without_a_track() -> None:
+    asked = []
+
+    def more(detection: int, track: int) -> float:
+        asked.append((detection, track))
+        return 0.19 if detection == 1 else 0.0
+
+    result = assign(np.array([[0.9, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), CONFIG, more)
+    assert result.pairs == ((0, 0),)
+    assert (result.doubtful, result.new) == ((1,), (2,))
+    assert {d for d, _ in asked} == {1, 2}
+    assert all(t != 0 for _, t in asked)
+
+
 def test_a_foreign_label_weakens_but_never_forbids() -> None:
     shares = {"mug": 0.9, "cup": 0.1}
     assert label_factor("mug", shares, CONFIG) == 1.0
@@ -59,14 +73,18 @@ def test_a_book_on_a_table_is_not_the_table() -> None:
 
 
 def test_without_visible_points_only_a_partial_mask_may_be_the_track() -> None:
-    assert place_score(forward_share(0, 0, expected=True), 1.0) >= CONFIG.accept
-    assert place_score(forward_share(0, 0, expected=False), 1.0) < CONFIG.doubt
-    assert forward_share(30, 32, expected=False) > 0.85
+    inside, seen = np.array([0, 0, 30]), np.array([0, 0, 32])
+    going_on, whole, full = forward_share(inside, seen, np.array([True, False, False])).tolist()
+    assert place_score(going_on, 1.0) >= CONFIG.accept
+    assert place_score(whole, 1.0) < CONFIG.doubt
+    assert full > 0.85
 
 
 def test_two_mugs_a_hand_apart_do_not_share_a_centre() -> None:
-    assert centre_score(0.02, 0.1, 0.1, 0.03) > 0.8
-    assert centre_score(0.15, 0.1, 0.1, 0.03) < 0.1
+    size_m = np.array([0.1])
+    near, apart = centre_score(np.array([0.02, 0.15]), size_m, size_m, np.array([0.03])).tolist()
+    assert near > 0.8
+    assert apart < 0.1
 
 
 def test_boxes_touch_within_the_slack() -> None:

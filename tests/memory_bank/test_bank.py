@@ -13,6 +13,7 @@ from embodied.errors import ConfigurationError, MalformedMessage, StoreError
 from embodied.messages import (
     Answer,
     ChangesReply,
+    Edit,
     GetHistory,
     GetMap,
     GetStatus,
@@ -26,11 +27,13 @@ from embodied.messages import (
     MemoryResponse,
     MemoryStatus,
     ObjectsReply,
+    Query,
     Recall,
     RoomsReply,
     SessionsReply,
 )
 from memory_bank.bank import MemoryBank
+from memory_bank.features.settings import FeaturesConfig
 from memory_bank.file_client import FileMemory, open_memory
 from memory_bank.mapper import MapperConfig
 from memory_bank.perception.simulator import SimulatorPerception
@@ -217,8 +220,6 @@ def test_a_stream_that_cannot_go_in_is_refused(home: Home) -> None:
         home.bank.take(home.world.end("day-2", 0))
     with pytest.raises(ConfigurationError, match="in this memory already"):
         home.bank.take(home.world.start("day-1"))
-    with pytest.raises(ConfigurationError, match="use another memory file"):
-        home.bank.take(msgspec.structs.replace(home.world.start("day-2"), world_frame="elsewhere"))
 
 
 def test_asking_for_what_does_not_exist_is_the_askers_mistake(home: Home) -> None:
@@ -235,6 +236,33 @@ def test_gone_objects_are_listed_only_if_asked_for(home: Home) -> None:
     assert isinstance(listed, ObjectsReply)
     assert isinstance(everything, ObjectsReply)
     assert {o.label for o in everything.objects} - {o.label for o in listed.objects} == {"plant"}
+
+
+def test_a_file_that_is_being_written_is_changed_by_its_writer_only(home: Home, opened: FileMemory) -> None:
+    edit = Edit(kind="annotate", object_id="o0", epoch=0, text="ours", author="me")
+    with pytest.raises(StoreError, match="another process is writing to it; ask it at its address instead of the file"):
+        opened.call(edit)
+    home.store.close()
+    home.bank = MemoryBank(MapperConfig(), None, SqliteStore(home.path), address="ipc:///tmp/memory")
+    home.bank.commit()
+    with pytest.raises(StoreError, match="ask it at ipc:///tmp/memory instead"):
+        opened.call(ListRooms()) and opened.call(edit)
+
+
+def test_words_are_compared_by_the_encoder_that_the_file_names(home: Home) -> None:
+    home.store.close()
+    home.store = SqliteStore(home.path)
+    features = FeaturesConfig(text="none-such")
+    home.bank = MemoryBank(MapperConfig(), SimulatorPerception(), home.store, features=features)
+    home.session("day-1", 20)
+    home.bank.commit()
+    memory = open_memory(home.path)
+    assert memory.call(ListRooms()) == home.ask(ListRooms())
+    with pytest.raises(ConfigurationError, match="encoder: expected one of .*, got 'none-such'"):
+        memory.call(Recall(question=Query(kind="where", text="something to drink from")))
+    memory.close()
+    with pytest.raises(ConfigurationError):
+        home.ask(Recall(question=Query(kind="where", text="something to drink from")))
 
 
 def test_a_missing_file_is_no_memory(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from box_world import CHAIR, INTRINSICS, MUG, RED, T_BASE_CAMERA, TABLE, Thing, render
 from embodied.geometry import pixel_rays, planar_pose
-from memory_bank.detections import DetectionConfig, MeasuredFrame, depth_edges, main_body, measure_frame
+from memory_bank.detections import DetectionConfig, MeasuredFrame, beside_edge, main_body, measure_frame
 from memory_bank.perception.protocol import Detection
 
 CONFIG = DetectionConfig()
@@ -57,14 +57,20 @@ def test_masks_without_depth_are_left_out() -> None:
     assert measure_frame(found, rgb, empty, pixel_rays(INTRINSICS), np.eye(4), CONFIG).things == ()
 
 
+def edges_of(depth: np.ndarray) -> np.ndarray:
+    return beside_edge(depth, np.arange(depth.size), CONFIG).reshape(depth.shape)
+
+
 def test_a_slanted_plane_has_no_edges_and_a_step_has() -> None:
     _, floor, _ = render((), planar_pose(0.0, 0.0, 0.0) @ T_BASE_CAMERA, room_m=50.0)
-    assert not depth_edges(floor[60:].astype(np.float32), CONFIG).any()
+    assert not edges_of(floor[60:].astype(np.float32)).any()
     step = np.full((20, 20), 1.0, dtype=np.float32)
     step[:, 10:] = 1.5
-    edges = depth_edges(step, CONFIG)
-    assert edges[:, 9:11].all()
-    assert not edges[:, :9].any()
+    for image in (step, step.T):
+        edges = edges_of(np.ascontiguousarray(image))
+        edges = edges if image is step else edges.T
+        assert edges[:, 9:11].all()
+        assert edges.sum() == 40
 
 
 def test_what_shows_through_a_mask_is_left_out() -> None:

@@ -169,7 +169,7 @@ def test_reports_name_what_must_be_stored() -> None:
     assert told - alive <= removed
     keyframes = [keyframe for report in reports for keyframe in report.keyframes]
     assert [keyframe.index for keyframe in keyframes] == list(range(len(keyframes)))
-    assert keyframes == mapper.keyframes
+    assert keyframes == list(mapper.keyframes)
     assert all(view.crop_jpeg[:2] == b"\xff\xd8" for track in mapper.graph for view in track.views)
     assert all(track.views for track in mapper.graph.confirmed())
 

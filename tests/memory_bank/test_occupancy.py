@@ -111,3 +111,36 @@ def test_an_image_without_depth_changes_only_the_footprint() -> None:
     occupancy = grid.reply().occupancy
     assert (occupancy == OCCUPIED).sum() == 0
     assert 0 < (occupancy == FREE).sum() < 100
+
+
+def test_the_map_of_another_frame_is_added_where_it_lies() -> None:
+    """What stood here before and in the other map is sure; a session that goes on keeps how near it has looked."""
+    yaw_rad, x_m, y_m = 0.7, 1.0, -2.0
+    here, there = OccupancyMap(), OccupancyMap()
+    here.start_session("a")
+    there.start_session("b")
+    T_there_house = np.linalg.inv(planar_pose(x_m, y_m, yaw_rad))
+    for grid, T, poses in ((here, np.eye(4), SPIN[:8]), (there, T_there_house, SPIN[6:])):
+        for pose in poses:
+            _, depth, _ = render((CRATE,), planar_pose(*pose) @ T_BASE_CAMERA)
+            T_world_base = T @ planar_pose(*pose)
+            grid.integrate(depth.astype(np.float32), RAYS, T_world_base @ T_BASE_CAMERA, T_world_base)
+    there.seq = 17
+    pose_there = np.array([yaw_rad, x_m, y_m, 0.0])
+    assert here.at(-2.0, -1.0) == UNKNOWN
+    before = here.reply()
+    here.absorb(there, pose_there, go_on=False)
+    assert (here.session, here.seq) == ("a", -1)
+    kept = here.reply()
+    row, column = np.round((np.array(before.origin_m) - kept.origin_m)[::-1] / kept.resolution_m).astype(int)
+    rows, columns = before.closest_view_m.shape
+    assert np.array_equal(kept.closest_view_m[row : row + rows, column : column + columns], before.closest_view_m)
+    assert [here.at(*place) for place in ((1.32, 0.0), (-4.02, 0.0), (0.0, 0.0), (-2.0, -1.0), (3.0, 0.0))] == [
+        OCCUPIED, OCCUPIED, FREE, FREE, UNKNOWN,
+    ]  # fmt: skip
+    here.absorb(there, pose_there, go_on=True)
+    assert (here.session, here.seq) == ("b", 17)
+    seen = np.isfinite(here.reply().closest_view_m)
+    assert 0.9 < seen.sum() / np.isfinite(there.reply().closest_view_m).sum() < 1.1
+    here.absorb(OccupancyMap(), pose_there, go_on=False)
+    assert here.session == "b"

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied.messages import Box
 from memory_bank.appearance import Appearance
+from memory_bank.boxes import box_bounds
 from memory_bank.scene_graph import SceneGraph
 from memory_bank.track import Track
 from memory_bank.voxels import VoxelCloud
@@ -94,6 +95,41 @@ def test_a_restored_graph_knows_the_merges_and_gives_no_id_twice() -> None:
     assert [t.id for t in back] == ["o0", "o1", "o2"]
     assert back.resolve("o3") == "o0"
     assert back.new_id() == "o4"
+
+
+def test_neighbours_know_each_other_after_a_restore_even_if_only_one_side_was_stored() -> None:
+    graph = SceneGraph()
+    for _ in range(4):
+        graph.insert(track(graph.new_id()))
+    graph.merge("o1", "o3")
+    stored = {t.id: Track.from_bytes(t.to_bytes()) for t in graph}
+    # Stored before the merge, and before its neighbour was.
+    stored["o0"].seen_with = {"o3", "o7"}
+    back = SceneGraph()
+    back.restore(stored.values())
+    back.check()
+    assert {t.id: t.seen_with for t in back} == {"o0": {"o1"}, "o1": {"o0"}, "o2": set()}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_tracks_are_found_by_the_bounds_of_their_boxes_turned_or_not(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = SceneGraph()
+    for _ in range(30):
+        new = track(graph.new_id())
+        center, size = rng.uniform(-6.0, 6.0, 3), rng.uniform(0.1, 3.0, 3)
+        new.box = Box(center_m=tuple(center), size_m=tuple(size), yaw_rad=float(rng.choice([0.0, 0.5])))
+        graph.insert(new)
+    graph.check()
+    low = rng.uniform(-6.0, 6.0, 3)
+    high = low + rng.uniform(0.0, 5.0, 3)
+    expected = []
+    for each in graph:
+        a, b = box_bounds(each.box)
+        if (a <= high).all() and (low <= b).all():
+            expected.append(each.id)
+    assert [t.id for t in graph.touching(low, high)] == expected
 
 
 def test_misuse_is_refused() -> None:

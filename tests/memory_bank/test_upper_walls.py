@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+import pytest
 
+from embodied.errors import StoreError
 from embodied.geometry import camera_mount, intrinsics_from_fov, pixel_rays, planar_pose
 from memory_bank.keyframes import Keyframe, coarse_depth
-from memory_bank.upper_walls import UpperWalls
+from memory_bank.upper_walls import UpperWalls, UpperWallsConfig
 from memory_world import make_keyframe
 
 INTRINSICS = intrinsics_from_fov(128, 128, np.pi / 2)
@@ -61,3 +63,21 @@ def test_keyframes_can_come_one_by_one() -> None:
         upper.mask((80, 100), (-1.0, -2.0))
     np.testing.assert_array_equal(upper.mask((80, 100), (-1.0, -2.0)), seen(2.5))
     assert upper.n_keyframes == 4
+
+
+def test_what_was_counted_comes_back_and_goes_on() -> None:
+    upper = UpperWalls(0.05)
+    upper.add(keyframe(i, 0.05 * i, 2.5) for i in range(2))
+    back = UpperWalls.from_bytes(upper.to_bytes(next_index=2), 0.05, UpperWallsConfig())
+    assert back is not None
+    again, next_index = back
+    again.add(keyframe(i, 0.05 * i, 2.5) for i in range(next_index, 4))
+    np.testing.assert_array_equal(again.mask((80, 100), (-1.0, -2.0)), seen(2.5))
+
+
+def test_counts_of_other_settings_are_counted_again() -> None:
+    data = UpperWalls(0.05).to_bytes(next_index=0)
+    assert UpperWalls.from_bytes(data, 0.1, UpperWallsConfig()) is None
+    assert UpperWalls.from_bytes(data, 0.05, UpperWallsConfig(lowest_m=1.0)) is None
+    with pytest.raises(StoreError, match="upper walls: damaged"):
+        UpperWalls.from_bytes(data[:-3], 0.05, UpperWallsConfig())

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from box_world import INTRINSICS, T_BASE_CAMERA, Thing, render
-from embodied.geometry import planar_pose
-from memory_bank.visibility import Sighting, VisibilityConfig, look_at, near_frustum
+from embodied.geometry import pixel_rays, planar_pose, transform_points
+from memory_bank.visibility import Sighting, VisibilityConfig, frustum_bounds, look_at, near_frustum
 
 CONFIG = VisibilityConfig()
 BOX = Thing("box", (1.6, 0.0, 0.3), (0.4, 0.4, 0.6))
@@ -81,3 +81,14 @@ def test_only_spheres_that_reach_into_the_view_are_near_the_frustum() -> None:
     centers = np.array([[2.0, 0.0, 0.5], [-2.0, 0.0, 0.5], [2.0, 3.0, 0.5], [2.0, 2.5, 0.5], [20.0, 0.0, 0.5]])
     radii = np.array([0.1, 0.1, 0.1, 1.0, 0.1])
     assert near_frustum(centers, radii, T_WORLD_CAMERA, INTRINSICS, 5.0).tolist() == [0, 3]
+
+
+def test_the_bounds_of_a_view_hold_what_it_sees_and_little_more() -> None:
+    low, high = frustum_bounds(T_WORLD_CAMERA, INTRINSICS, 3.0)
+    pixels = pixel_rays(INTRINSICS).reshape(-1, 3).astype(float)
+    seen = np.concatenate([transform_points(T_WORLD_CAMERA, pixels * depth_m) for depth_m in (0.1, 1.0, 3.0)])
+    assert (seen >= low).all()
+    assert (seen <= high).all()
+    corners = transform_points(T_WORLD_CAMERA, np.concatenate([np.zeros((1, 3)), pixels * 3.0]))
+    assert low == pytest.approx(corners.min(axis=0), abs=0.05)
+    assert high == pytest.approx(corners.max(axis=0), abs=0.05)

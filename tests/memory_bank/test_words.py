@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memory_bank.words import known_as, label_matches, plural, singular
+from memory_bank.words import SYNONYMS, known_as, label_matches, near_synonyms, nearly_known_as, plural, singular
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,8 @@ def test_what_is_singular_stays(word: str) -> None:
     [
         ("couch", {"sofa"}, "sofa"),
         ("sofa", {"couch"}, "couch"),
-        ("cups", {"mug", "bowl"}, "mug"),
+        ("fridges", {"refrigerator", "bowl"}, "refrigerator"),
+        ("cup", {"mug", "bowl"}, None),
         ("cup", {"mug", "cup"}, "cup"),
         ("book", {"books"}, "books"),
         ("tables", {"coffee table", "dining table"}, "table"),
@@ -43,3 +44,22 @@ def test_words_find_the_label_that_is_known(asked: str, labels: set[str], expect
 
 def test_a_longer_name_matches_less_than_the_same() -> None:
     assert label_matches("table", "table") > label_matches("table", "coffee table") > label_matches("able", "table")
+
+
+@pytest.mark.parametrize(
+    ("asked", "labels", "expected"),
+    [
+        ("cup", {"mug", "bowl"}, "mug"),
+        ("teacups", {"mug"}, "mug"),
+        ("sofa", {"couch"}, None),
+        ("elephant", {"mug"}, None),
+    ],
+)
+def test_what_is_often_taken_for_it_is_known_apart(asked: str, labels: set[str], expected: str | None) -> None:
+    assert nearly_known_as(asked, labels) == expected
+
+
+def test_no_word_has_two_meanings() -> None:
+    words = [word for group in SYNONYMS for word in group]
+    assert len(words) == len(set(words))
+    assert not any(near_synonyms(word) & group for group in SYNONYMS for word in group)

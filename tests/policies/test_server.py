@@ -62,6 +62,8 @@ class Line:
     judge: Callable[[ActionChunk], str] = lambda chunk: ""
     """Why the robot refuses a chunk."""
     objects: tuple[ObjectRecord, ...] = ()
+    asked_frames: set[str] = field(default_factory=set)
+    """In whose coordinates the policy wanted to know where things are."""
     memory_answers: Callable[[MapReply], msgspec.Struct] = lambda reply: reply
     stopping: threading.Event = field(default_factory=threading.Event)
     publish: threading.Event = field(default_factory=threading.Event)
@@ -88,6 +90,8 @@ class Line:
                     self._execute(call.request, latest, call.reply)
 
     def _remember(self, request: msgspec.Struct) -> msgspec.Struct:
+        if isinstance(request, (ListObjects, ListRooms)):
+            self.asked_frames.add(request.world_frame)
         if isinstance(request, ListObjects):
             return ObjectsReply(objects=self.objects)
         if isinstance(request, ListRooms):
@@ -199,6 +203,13 @@ def test_tasks_follow_each_other_in_a_session_and_chunks_count_anew_in_the_next(
     finish(line, RunTask(kind="explore", session="day-2", max_steps=5))
     assert line.chunks[n_both].seq == 0
     assert line.chunks[n_both].session == "day-2"
+
+
+def test_the_policy_asks_in_the_frame_that_the_robot_thinks_in(line: Line) -> None:
+    line.memory_answers = lambda reply: msgspec.structs.replace(reply, world_frame="boot-7")
+    line.publish.set()
+    finish(line, RunTask(kind="go_to", session="day-1", target_m=(2.2, 0.15, 0.8), max_steps=3))
+    assert line.asked_frames == {"boot-7"}
 
 
 def test_a_second_task_is_refused_while_one_runs(line: Line) -> None:

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from embodied import client
 from embodied.client import Memory
-from embodied.messages import GetMap, MapReply, Query, Recall
+from embodied.messages import Alignment, GetMap, ListSessions, MapReply, Query, Recall, SessionsReply
+from embodied.recording.path import read_path
 from embodied.report.collect import collect, portraits
+from embodied.report.page import render
 from memories import ANSWER, COUCH, MOVE, MUG, REMOVAL, ROOMS, SESSIONS, FakeBackend, FakeEntryPoint
 from recordings import write_session
 
@@ -42,6 +45,25 @@ def test_everything_that_the_memory_says_is_gathered_and_sessions_without_a_log_
     assert (data.title, data.objects, data.rooms, data.sessions) == ("a house", (MUG, COUCH), ROOMS, SESSIONS)
     assert [item.change for item in data.changes] == [MOVE, REMOVAL]
     assert set(data.paths) == {"day-1"}
+
+
+def test_paths_are_shown_where_they_lie_and_sessions_kept_apart_are_named(
+    memory: Memory, backend: FakeBackend, tmp_path: Path
+) -> None:
+    turned = Alignment(yaw_rad=np.pi / 2, position_m=(3.0, 0.0, 0.0), n_matched=9, confidence=0.9)
+    day_1 = msgspec.structs.replace(SESSIONS[0], world_frame="boot", memory_frame="map", alignment=turned)
+    day_2 = msgspec.structs.replace(SESSIONS[1], world_frame="flat", memory_frame="flat")
+    backend.responses[GetMap] = msgspec.structs.replace(MAP, world_frame="map")
+    backend.responses[ListSessions] = SessionsReply(sessions=(day_1, day_2))
+    for name in ("day-1", "day-2"):
+        write_session(tmp_path / f"{name}.mcap")
+    data = collect(memory, tmp_path, title="a house", created="today")
+    assert list(data.paths) == ["day-1"]
+    for (x, y), (own_x, own_y) in zip(data.paths["day-1"], read_path(tmp_path / "day-1.mcap")):
+        assert (x, y) == pytest.approx((3.0 - own_y, own_x))
+    assert len(data.warnings) == 1
+    assert "day-2 is kept apart" in data.warnings[0]
+    assert "boot at (3.00, 0.00) in map, turned 90°" in render(data)
 
 
 def test_a_portrait_is_the_best_picture_of_the_thing_itself(memory: Memory, backend: FakeBackend) -> None:

@@ -1,0 +1,1 @@
+"""What words and pictures mean, as vectors: the protocols, and encoders behind them."""

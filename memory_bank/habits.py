@@ -1,0 +1,77 @@
+"""Where something is most often: the stays of its history, by the time spent at each place. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from embodied.messages import Habit, Interval, ObjectRecord, Point
+from memory_bank.matching import MemoryView
+from memory_bank.past import carrier_of
+
+REACH_M = 2.0
+"""What carries a thing has its middle no farther from it, or is larger than that."""
+
+
+@dataclass
+class _Spot:
+    position_m: Point
+    longest_ns: int
+    total_ns: int = 0
+    n_stays: int = 0
+
+
+def habits_of(
+    records: Sequence[ObjectRecord], view: MemoryView, since_ns: int | None = None, until_ns: int | None = None
+) -> tuple[Habit, ...]:
+    """Return the places where some objects were, the one with the most time first.
+
+    A stay lasts as long as the memory knows it to: from the first to the last sighting of a closed interval, until now
+    of an open one. Time between the last sighting at one place and the first at the next belongs to neither.
+
+    Args:
+        records: The objects.
+        view: Gives their histories.
+        since_ns: Count from here.
+        until_ns: Count up to here.
+    """
+    until_ns = view.now_ns if until_ns is None else min(until_ns, view.now_ns)
+    spots: dict[tuple[str, str], _Spot] = {}
+    for record in records:
+        for interval in view.history(record.id):
+            stay_ns = _length_ns(interval, since_ns, until_ns)
+            if interval.state == "gone" or stay_ns is None:
+                continue
+            place = (interval.room, _carrier(record, interval, view))
+            spot = spots.setdefault(place, _Spot(interval.position_m, stay_ns))
+            if stay_ns > spot.longest_ns:
+                spot.position_m, spot.longest_ns = interval.position_m, stay_ns
+            spot.total_ns += stay_ns
+            spot.n_stays += 1
+    total_ns = sum(spot.total_ns for spot in spots.values())
+    found = [
+        Habit(room=room, on=on, position_m=s.position_m, share=s.total_ns / max(total_ns, 1), n_stays=s.n_stays)
+        for (room, on), s in spots.items()
+    ]
+    return tuple(sorted(found, key=lambda habit: (-habit.share, -habit.n_stays, habit.room, habit.on)))
+
+
+def _length_ns(interval: Interval, since_ns: int | None, until_ns: int) -> int | None:
+    """Return how long a stay lasted within the window, at least a second; None if it lies outside."""
+    start_ns = interval.valid_from_ns if since_ns is None else max(interval.valid_from_ns, since_ns)
+    end_ns = until_ns if interval.valid_to_ns is None else min(interval.valid_to_ns, until_ns)
+    return max(end_ns - start_ns, 1_000_000_000) if end_ns >= start_ns else None
+
+
+def _carrier(record: ObjectRecord, interval: Interval, view: MemoryView) -> str:
+    """Return what a thing stood on during an interval, by what stands there now."""
+    x, y = interval.position_m[:2]
+    around = [
+        other
+        for other in view.objects
+        if other.id != record.id
+        and other.state != "gone"
+        and abs(other.position_m[0] - x) <= max(REACH_M, other.box.size_m[0])
+        and abs(other.position_m[1] - y) <= max(REACH_M, other.box.size_m[1])
+    ]
+    return carrier_of(interval.box, record.label, around)

@@ -1,0 +1,1 @@
+"""Exact search over many keyframes: by meaning, time, place and session, in any combination."""
