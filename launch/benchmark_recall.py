@@ -146,6 +146,8 @@ class Measured:
     """What the process grew by."""
     times_ms: dict[str, list[float]]
     """By row, one for each question."""
+    processor_ms: dict[str, list[float]]
+    """The same in processor time of all threads: what else the machine does hardly shows in it."""
     answers: dict[str, list[list[int]]]
 
 
@@ -181,18 +183,19 @@ def measure(module: str, data: Path, folder: Path, questions: dict[str, list[Que
     store.open(folder, frames)
     store.search(next(iter(questions.values()))[0])
     open_s = time.perf_counter() - started_s
-    times_ms: dict[str, list[float]] = {}
-    answers: dict[str, list[list[int]]] = {}
+    times_ms: dict[str, list[float]] = {row: [] for row in questions}
+    processor_ms: dict[str, list[float]] = {row: [] for row in questions}
+    answers: dict[str, list[list[int]]] = {row: [] for row in questions}
     for row, asked in questions.items():
         for question in asked[:WARM_UP]:
             store.search(question)
-        times_ms[row], answers[row] = [], []
         for question in asked:
-            started_s = time.perf_counter()
+            started_s, worked_s = time.perf_counter(), time.process_time()
             answer = store.search(question)
             times_ms[row].append((time.perf_counter() - started_s) * 1e3)
+            processor_ms[row].append((time.process_time() - worked_s) * 1e3)
             answers[row].append(answer)
-    return Measured(open_s, _ram_mb() - before_mb, times_ms, answers)
+    return Measured(open_s, _ram_mb() - before_mb, times_ms, processor_ms, answers)
 
 
 def recall_of(answers: list[list[int]], right: list[np.ndarray]) -> float:
@@ -234,6 +237,8 @@ def _figures(
             goals = [times[module] for module in times if module != Ours.module and percentile == 50]
             goals += [FILTERED_MS] if row != "meaning" and n >= LARGE and percentile == 50 else []
             yield figure(f"{row}: p{percentile}", "ms", times, min(goals, default=None), False)
+        works = {module: float(np.median(one.processor_ms[row])) for module, one in found.items()}
+        yield figure(f"{row}: p50 of processor time", "ms", works, None, False)
     opens = {module: one.open_s for module, one in found.items()}
     yield figure("cold open with a first answer", "s", opens, OPEN_S if n >= LARGE else None, False)
     yield figure("memory", "MB", {module: one.ram_mb for module, one in found.items()}, None, False)
@@ -263,7 +268,8 @@ def _measure_set(settings: Settings, n: int, kind: str, cache: Path, progress: P
         assert isinstance(one, Measured), one
         found[module] = one
         told = ", ".join(
-            f"{row} {np.median(times):.2f} ms ({recall_of(one.answers[row], right[row]):.3f})"
+            f"{row} {np.median(times):.2f} ms (processor {np.median(one.processor_ms[row]):.2f}, "
+            f"recall {recall_of(one.answers[row], right[row]):.3f})"
             for row, times in one.times_ms.items()
         )
         progress.done(f"{n} {kind}, {STORES[module].name} (built in {build_s:.0f} s): {told}, open {one.open_s:.2f} s")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embodied.arrays import Bool, Float, Int, Points, Transform
+from embodied.arrays import Bool, Float, Int, Transform
 from embodied.config import Config
 from embodied.messages import Box, Intrinsics
 from memory_bank.association import AssociationConfig, label_factor
@@ -76,12 +76,12 @@ class Looks:
 
 
 def telling_points(
-    samples: Sequence[Points],
+    samples: Sequence[Float[np.ndarray, "_ 3"]],
     boxes: Sequence[Box],
     coarseness_m: Float[np.ndarray, " n_tracks"],
     T_world_camera: Transform,
     config: VisibilityConfig,
-) -> Bool[np.ndarray, " n_points"]:
+) -> Bool[np.ndarray, " n_samples"]:
     """Tell for each sampled point whether depth could tell it from the level surface that its thing stands on.
 
     Args:
@@ -101,7 +101,7 @@ def telling_points(
     # A ray goes on behind the point until it has come down to the surface. One that does not come down sees far.
     behind_m = np.where(drop_m > 1e-6, depth_m * (points[:, 2] - bottom_m) / np.maximum(drop_m, 1e-6), np.inf)
     margin_m = config.margin_m + config.margin_relative * depth_m + config.margin_quadratic * depth_m * depth_m
-    telling: Bool[np.ndarray, " n_points"] = behind_m > 1.2 * (margin_m + np.repeat(coarseness_m, lengths))
+    telling: Bool[np.ndarray, " n_samples"] = behind_m > 1.2 * (margin_m + np.repeat(coarseness_m, lengths))
     return telling
 
 

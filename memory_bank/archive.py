@@ -82,7 +82,7 @@ class KeyframeArchive(Sequence[Keyframe]):
             StoreError: A block is damaged.
         """
         read = [read_block(first, blocks[first]) for first in sorted(blocks)]
-        self._index.reserve(sum(len(block.indices) for block in read))
+        self._reserve(read)
         for block in read:
             self._take_block(block)
             self.next_index = max(self.next_index, block.first + KEYFRAMES_PER_BLOCK)
@@ -91,13 +91,22 @@ class KeyframeArchive(Sequence[Keyframe]):
             self.stored()
         self.next_index = max(self.next_index, next_index)
 
+    def _reserve(self, blocks: Sequence[Block]) -> None:
+        """Make room at once: growing step by step would copy everything several times."""
+        dim = next((block.dim for block in reversed(blocks) if block.dim), 0)
+        if dim:
+            self._begin_vectors(dim)
+        n_rows, n_tracks = (sum(len(getattr(block, name)) for block in blocks) for name in ("indices", "tracks"))
+        # And for the tail and what comes next: room that is never used takes no memory.
+        n_rows += n_rows // 8 + 2 * KEYFRAMES_PER_BLOCK
+        self._index.reserve(n_rows)
+        self._indices.reserve(n_rows)
+        self._starts.reserve(n_rows + 1)
+        self._tracks.reserve(n_tracks + n_tracks // 8)
+
     def _take_block(self, block: Block) -> None:
-        if block.dim and not self._index.dim:
-            self._begin_vectors(block.dim)
-        if block.dim not in (0, self._index.dim):
-            # Of another encoder: they are found by time and place until they are encoded anew.
-            block = block.without_vectors(self._index.dim)
-        if not block.dim:
+        if block.dim != self._index.dim:
+            # From before there was an encoder: these are found by time and place.
             block = block.without_vectors(self._index.dim)
         codes = np.array([self._code(name) for name in block.names], dtype=np.int32)
         self._index.extend_coded(

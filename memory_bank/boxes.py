@@ -112,9 +112,11 @@ def fitted_box(cloud: VoxelCloud, before: Box | None = None, search: bool = True
 
 def _box(center: Vector3, size: Vector3, yaw_rad: float) -> Box:
     """Return a box with no side of no length, in tenths of a millimetre."""
+    x, y, z = center.tolist()
+    length, width, height = size.tolist()
     return Box(
-        center_m=tuple(np.round(center.astype(float), 4).tolist()),
-        size_m=tuple(np.round(np.maximum(size, 1e-3).astype(float), 4).tolist()),
+        center_m=(round(x, 4), round(y, 4), round(z, 4)),
+        size_m=(round(max(length, 1e-3), 4), round(max(width, 1e-3), 4), round(max(height, 1e-3), 4)),
         yaw_rad=round(yaw_rad, 4),
     )
 

@@ -108,7 +108,7 @@ def beside_edge(depth_m: DepthMetres, pixels: Int[np.ndarray, " n"], config: Det
     flat = depth_m.ravel()
 
     def inverse(at: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        return np.float32(1.0) / np.maximum(flat[at], np.float32(0.1))
+        return np.float32(1.0) / np.maximum(flat.take(at), np.float32(0.1))
 
     middle = inverse(pixels)
     # A step of s metres at depth z is one of s / z^2 in inverse depth.
@@ -140,7 +140,7 @@ def measure_frame(
     pixels = np.concatenate([body.pixels for body in bodies])
     z = np.concatenate([body.depths_m for body in bodies])
     R, t = T_world_camera[:3, :3].astype(np.float32), T_world_camera[:3, 3].astype(np.float32)
-    points = (rays.reshape(-1, 3)[pixels] * z[:, None]) @ R.T + t
+    points = (rays.reshape(-1, 3).take(pixels, axis=0) * z[:, None]) @ R.T + t
     starts = np.cumsum([0, *(len(body.pixels) for body in bodies)])
     low = np.minimum.reduceat(points, starts[:-1], axis=0)
     high = np.maximum.reduceat(points, starts[:-1], axis=0)
@@ -190,7 +190,7 @@ def _bodies(detections: Sequence[Detection], depth_m: DepthMetres, config: Detec
     looked = [pixels[_thinning(len(pixels), config.max_looked_at)] for _, pixels in masks]
     ends = np.cumsum([len(pixels) for pixels in looked])
     everything = np.concatenate(looked)
-    all_z = depth_m.ravel()[everything]
+    all_z = depth_m.ravel().take(everything)
     all_valid = all_z > 0
     all_inner = all_valid & ~beside_edge(depth_m, everything, config)
     bodies = []
@@ -245,18 +245,16 @@ def occluded_share(mask: Mask, depth_m: DepthMetres, bounds_px: tuple[int, int, 
     columns = slice(max(0, left - stride), right + stride, stride)
     inside, depth = np.ascontiguousarray(mask[rows, columns]), np.ascontiguousarray(depth_m[rows, columns])
     width = inside.shape[1]
-    n_contour = n_hidden = 0
-    for step, differs in ((1, inside[:, 1:] != inside[:, :-1]), (width, inside[1:] != inside[:-1])):
-        first = np.flatnonzero(differs)
-        if step == 1:
-            first += first // (width - 1)  # `differs` is a column narrower.
-        second = first + step
-        swap = ~inside.ravel()[first]
-        depths = depth.ravel()
-        own, other = depths[np.where(swap, second, first)], depths[np.where(swap, first, second)]
-        known = (own > 0) & (other > 0)
-        n_contour += int(np.count_nonzero(known))
-        n_hidden += int(np.count_nonzero(known & (other < own * 0.95 - 0.08)))
+    across, down = np.flatnonzero(inside[:, 1:] != inside[:, :-1]), np.flatnonzero(inside[1:] != inside[:-1])
+    across += across // max(1, width - 1)  # Its rows are a column shorter.
+    first = np.concatenate([across, down])
+    second = np.concatenate([across + 1, down + width])
+    is_first = inside.ravel().take(first)
+    a, b = depth.ravel().take(first), depth.ravel().take(second)
+    own, other = np.where(is_first, a, b), np.where(is_first, b, a)
+    known = (own > 0) & (other > 0)
+    n_contour = int(np.count_nonzero(known))
+    n_hidden = int(np.count_nonzero(known & (other < own * np.float32(0.95) - np.float32(0.08))))
     return n_hidden / n_contour if n_contour else 0.0
 
 

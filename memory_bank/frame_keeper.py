@@ -92,7 +92,15 @@ class FrameKeeper:
         for keyframe in archive.whole(archive.indices(sessions=ours).tolist()):
             keyframes.append(moved_keyframe(keyframe, pose))
             archive.replace(keyframes[-1])
-        merged = merge_frames(self._mappers[source.name], self._mappers[target.name], pose, records, others, archive)
+        merged = merge_frames(
+            self._mappers[source.name],
+            self._mappers[target.name],
+            pose,
+            records,
+            others,
+            archive,
+            state.health.now_ns,
+        )
         changed = [_aligned(record, target.name, found.alignment) for record in records]
         if state.health.session in ours and state.health.agent_m is not None:
             agent_m = moved_point(pose, state.health.agent_m)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from embodied.messages import Habit, Interval, ObjectRecord, Point
 from memory_bank.matching import MemoryView
 from memory_bank.past import carrier_of
 
 REACH_M = 2.0
 """What carries a thing has its middle no farther from it, or is larger than that."""
+
+
+MAX_THINGS = 100
+"""Of so many things, those that fit best, the stays are weighed."""
 
 
 @dataclass
@@ -36,13 +42,14 @@ def habits_of(
         until_ns: Count up to here.
     """
     until_ns = view.now_ns if until_ns is None else min(until_ns, view.now_ns)
+    carriers = _Carriers(view)
     spots: dict[tuple[str, str], _Spot] = {}
-    for record in records:
+    for record in records[:MAX_THINGS]:
         for interval in view.history(record.id):
             stay_ns = _length_ns(interval, since_ns, until_ns)
             if interval.state == "gone" or stay_ns is None:
                 continue
-            place = (interval.room, _carrier(record, interval, view))
+            place = (interval.room, carriers.of(record, interval))
             spot = spots.setdefault(place, _Spot(interval.position_m, stay_ns))
             if stay_ns > spot.longest_ns:
                 spot.position_m, spot.longest_ns = interval.position_m, stay_ns
@@ -63,15 +70,16 @@ def _length_ns(interval: Interval, since_ns: int | None, until_ns: int) -> int |
     return max(end_ns - start_ns, 1_000_000_000) if end_ns >= start_ns else None
 
 
-def _carrier(record: ObjectRecord, interval: Interval, view: MemoryView) -> str:
-    """Return what a thing stood on during an interval, by what stands there now."""
-    x, y = interval.position_m[:2]
-    around = [
-        other
-        for other in view.objects
-        if other.id != record.id
-        and other.state != "gone"
-        and abs(other.position_m[0] - x) <= max(REACH_M, other.box.size_m[0])
-        and abs(other.position_m[1] - y) <= max(REACH_M, other.box.size_m[1])
-    ]
-    return carrier_of(interval.box, record.label, around)
+class _Carriers:
+    """What stands where now, to tell what carried a thing at an earlier place."""
+
+    def __init__(self, view: MemoryView) -> None:
+        self._records = [record for record in view.objects if record.state != "gone"]
+        self._centers_m = np.array([record.position_m[:2] for record in self._records]).reshape(-1, 2)
+        self._reach_m = np.array([max(REACH_M, *record.box.size_m[:2]) for record in self._records])
+
+    def of(self, record: ObjectRecord, interval: Interval) -> str:
+        """Return the label of what a thing stood on during an interval; empty if on the floor or unknown."""
+        away_m = np.abs(self._centers_m - np.array(interval.position_m[:2])).max(axis=1)
+        around = [self._records[i] for i in np.flatnonzero(away_m <= self._reach_m)]
+        return carrier_of(interval.box, record.label, [other for other in around if other.id != record.id])

@@ -79,7 +79,7 @@ def observe(track: Track, thing: Measured, stamp_ns: int, session: str, config: 
     if thing.distance_m <= max(config.always_m, config.geometry_range * track.closest_m):
         track.voxels.insert(thing.points, 1.0 / (1.0 + (thing.distance_m / config.blur_m) ** 2))
         track.closest_m = min(track.closest_m, thing.distance_m)
-        search = track.n_observations < 8 or track.n_observations % 4 == 0  # It hardly changes later.
+        search = track.n_observations < 8 or track.n_observations % 8 == 0  # It hardly changes later.
         track.box = fitted_box(track.voxels, track.box, search)
     if not track.confirmed:
         _note_size(track, thing, stamp_ns, session, config)

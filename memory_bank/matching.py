@@ -34,7 +34,9 @@ MIN_COLOUR_SHARE = 0.05
 MIN_LIKENESS = 0.3
 """Cosine from which free words may mean a thing …"""
 SURE_LIKENESS = 0.8
-"""… and from which they surely do."""
+"""… and from which they surely do …"""
+LIKENESS_MARGIN = 0.2
+"""… if nothing else is so much more alike."""
 RECENCY_S = 30 * 86_400.0
 """Age of a sighting after which it counts half for the ranking."""
 EARLIER_SESSION = 0.85
@@ -244,8 +246,10 @@ def _meant(text: str, view: MemoryView) -> dict[str, float]:
                 texts.append(words)
                 owners.append(record.id)
     fits: dict[str, float] = {}
-    for owner, cosine in zip(owners, view.meaning.likeness(text, texts).tolist() if texts else ()):
-        if cosine >= MIN_LIKENESS:
+    cosines = view.meaning.likeness(text, texts).tolist() if texts else []
+    least = max(MIN_LIKENESS, max(cosines, default=0.0) - LIKENESS_MARGIN)
+    for owner, cosine in zip(owners, cosines):
+        if cosine >= least:
             fits[owner] = max(fits.get(owner, 0.0), min(1.0, cosine / SURE_LIKENESS))
     return fits
 

@@ -50,6 +50,7 @@ def merge_frames(
     sessions: Sequence[SessionRecord],
     others: Sequence[SessionRecord],
     keyframes: KeyframeArchive,
+    now_ns: int,
 ) -> Merged:
     """Bring everything of one mapper into another; ``source`` is empty of sense afterwards.
 
@@ -60,6 +61,7 @@ def merge_frames(
         sessions: Those kept in the source, oldest first.
         others: Those kept in the target.
         keyframes: All keyframes; those of the source are in the target's frame already.
+        now_ns: When all this becomes known.
     """
     old, new = list(target.graph), list(source.graph)
     for track in new:
@@ -75,10 +77,10 @@ def merge_frames(
         names = {record.session for record in records}
         for track in alone:
             if track.id not in paired:
-                _judge(track, target, keyframes, names, merged)
+                _judge(track, target, keyframes, names, now_ns, merged)
     for record in sessions:
         if record.session != target.session:
-            _link(target, record, merged)
+            _link(target, record, now_ns, merged)
     target.graph.check()
     merged.dirty_ids -= merged.removed_ids
     return merged
@@ -130,7 +132,14 @@ def _take_evidence(keep: Track, lose: Track) -> None:
         keep.state = keep.intervals[-1].state
 
 
-def _judge(track: Track, target: Mapper, archive: KeyframeArchive, sessions: Collection[str], merged: Merged) -> None:
+def _judge(
+    track: Track,
+    target: Mapper,
+    archive: KeyframeArchive,
+    sessions: Collection[str],
+    now_ns: int,
+    merged: Merged,
+) -> None:
     """Find out from the other frame's keyframes whether a thing without a partner has left, or has come.
 
     That it left must be seen through it: nobody looked for a thing that lies flat.
@@ -150,8 +159,8 @@ def _judge(track: Track, target: Mapper, archive: KeyframeArchive, sessions: Col
     empty_ns = last_seen_empty(track, later, margins, msgspec.structs.replace(linking, thin_m=0.0))
     if empty_ns is not None and not track.pinned:
         session = next(keyframe.session for keyframe in later if keyframe.stamp_ns == empty_ns)
-        track.seen_empty_ns = None
-        declare_gone(track, empty_ns, session)
+        track.seen_empty_ns = empty_ns
+        declare_gone(track, max(now_ns, empty_ns), session)
         merged.dirty_ids.add(track.id)
         return
     earlier = looks(None, track.first_seen_ns - 1)
@@ -166,11 +175,11 @@ def _judge(track: Track, target: Mapper, archive: KeyframeArchive, sessions: Col
         merged.dirty_ids.add(track.id)
 
 
-def _link(target: Mapper, record: SessionRecord, merged: Merged) -> None:
+def _link(target: Mapper, record: SessionRecord, now_ns: int, merged: Merged) -> None:
     """Continue the identities of things that left and turned up elsewhere in a session that is over."""
     graph = target.graph
     for old, new in find_moves(graph, record.session, record.start_ns, True, target.config.linking):
-        continue_elsewhere(old, new, new.last_seen_ns, record.session)
+        continue_elsewhere(old, new, now_ns, record.session)
         graph.merge(old.id, new.id)
         merged.dirty_ids.add(old.id)
         merged.removed_ids.add(new.id)

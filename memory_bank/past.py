@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
+import numpy as np
+from scipy.spatial import cKDTree
 
+from embodied.arrays import Bool, Float
 from embodied.messages import Box, Interval, ObjectRecord, Query, Relation, ViewHit
 from memory_bank.matching import MemoryView
 from memory_bank.relations import find_relations
 
+AROUND_M = 0.6
+"""Things with a wider gap between them are not related."""
 SURE_PER_SIGHTING = 0.775
 """Doubt in a thing's existence that a sighting leaves over, as the tracker reckons."""
 
@@ -41,7 +47,7 @@ def as_it_was(query: Query, view: MemoryView) -> MemoryView:
         objects = []
     if until is not None and until < view.now_ns:
         then = [_record_then(record, view.history(record.id), until) for record in objects]
-        objects = _related([record for record in then if record is not None])
+        objects = _related([record for record in then if record is not None], view.objects)
     if since is not None:
         objects = [record for record in objects if record.last_seen_ns >= since]
     return replace(view, objects=tuple(objects))
@@ -80,15 +86,59 @@ def _belief_then(record: ObjectRecord, interval: Interval) -> float:
     return max(record.confidence, min(0.99, 1.0 - 0.5 * SURE_PER_SIGHTING**record.n_observations))
 
 
-def _related(records: list[ObjectRecord]) -> list[ObjectRecord]:
-    standing = [record for record in records if record.state != "gone"]
+def _related(records: list[ObjectRecord], now: Sequence[ObjectRecord]) -> list[ObjectRecord]:
+    """Return records of the past with the relations that follow from their boxes.
+
+    Where nothing around a thing has changed since, its relations are those of today.
+
+    Args:
+        records: As of then.
+        now: As of today, with relations.
+    """
+    today = {record.id: record for record in now}
+    then = {record.id: record for record in records}
+    changed = {i for i, record in then.items() if _differs(record, today[i])} | (set(today) - set(then))
+    if not changed:
+        return records
+    rings_m = np.array([_ring(r.box) for r in (*records, *(today[i] for i in sorted(changed)))])
+    is_changed = np.array([r.id in changed for r in records] + [True] * len(changed))
+    touched = _near_any(rings_m, rings_m[is_changed])[: len(records)]
+    standing = np.array([record.state != "gone" for record in records], dtype=bool)
+    around = np.flatnonzero(_near_any(rings_m[: len(records)], rings_m[: len(records)][touched]) & standing)
+    near = [records[i] for i in around]
     relations: dict[str, list[Relation]] = {record.id: [] for record in records}
-    for r in find_relations([record.box for record in standing], [record.label for record in standing]):
-        other = standing[r.object]
-        relations[standing[r.subject].id].append(
+    boxes, labels, shares = zip(*((record.box, record.label, record.labels) for record in near)) if near else ((),) * 3
+    for r in find_relations(boxes, labels, shares=shares):
+        other = near[r.object]
+        relations[near[r.subject].id].append(
             Relation(kind=r.kind, object_id=other.id, label=other.label, confidence=r.confidence)
         )
-    return [msgspec.structs.replace(record, relations=tuple(relations[record.id])) for record in records]
+    return [
+        msgspec.structs.replace(record, relations=tuple(relations[record.id])) if is_touched else record
+        for record, is_touched in zip(records, touched.tolist())
+    ]
+
+
+def _differs(then: ObjectRecord, now: ObjectRecord) -> bool:
+    return then.box != now.box or (then.state == "gone") != (now.state == "gone")
+
+
+def _ring(box: Box) -> tuple[float, float, float]:
+    """Return the middle and the radius of the circle around a box, seen from above."""
+    return box.center_m[0], box.center_m[1], math.hypot(box.size_m[0], box.size_m[1]) / 2
+
+
+def _near_any(rings_m: Float[np.ndarray, "n 3"], others_m: Float[np.ndarray, "n_others 3"]) -> Bool[np.ndarray, " n"]:
+    """Tell which circles (middle and radius) come near enough to any of some others to be related to them."""
+    found = np.zeros(len(rings_m), dtype=bool)
+    if not len(rings_m):
+        return found
+    tree, widest_m = cKDTree(rings_m[:, :2]), float(rings_m[:, 2].max())
+    for x, y, radius_m in others_m.tolist():
+        candidates = np.array(tree.query_ball_point((x, y), radius_m + widest_m + AROUND_M), dtype=int)
+        away_m = np.hypot(rings_m[candidates, 0] - x, rings_m[candidates, 1] - y)
+        found[candidates[away_m <= rings_m[candidates, 2] + radius_m + AROUND_M]] = True
+    return found
 
 
 def carrier_of(box: Box, label: str, others: Sequence[ObjectRecord]) -> str:
@@ -126,7 +176,7 @@ def as_known_at(view: MemoryView, known_ns: int) -> MemoryView:
 
     return replace(
         view,
-        objects=tuple(_related(records)),
+        objects=tuple(_related(records, view.objects)),
         changes=tuple(change for change in view.changes if change.noticed_ns <= known_ns),
         sessions=tuple(
             msgspec.structs.replace(s, end_ns=s.end_ns if s.end_ns is not None and s.end_ns <= known_ns else None)

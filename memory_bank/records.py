@@ -109,7 +109,8 @@ def object_records(
     tracks = [track for track in tracks if track.is_shown]
     standing = [track for track in tracks if track.state != "gone"]
     relations = _relations(standing, index, config)
-    for track_id, found in _relations(tracks, index, config).items():
+    everything = _relations(tracks, index, config) if len(standing) < len(tracks) else {}
+    for track_id, found in everything.items():
         if track_id not in relations:
             relations[track_id] = tuple(relation for relation in found if relation.kind in ("on", "in"))
     return tuple(

@@ -1,4 +1,4 @@
-"""What is on, in and near what, and what connects rooms: relations between boxes. Pure, vectorised over all pairs.
+"""What is on, in and near what, and what connects rooms: relations between boxes. Pure, vectorised over near pairs.
 
 Each thing rests on or in at most one other; near is symmetric and only holds where neither carries the other. A door
 connects the two rooms that lie on its sides.
@@ -7,7 +7,7 @@ connects the two rooms that lie on its sides.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,11 @@ import numpy as np
 from embodied.arrays import Bool, Float, Int, Points2
 from embodied.config import Config
 from embodied.messages import Box, RelationKind
+from memory_bank.kernels import BoxRows, box_rows
 
-Pairs = Float[np.ndarray, "n_subjects n_objects"]
-PairMask = Bool[np.ndarray, "n_subjects n_objects"]
+Pairs = Float[np.ndarray, " n_pairs"]
+PairMask = Bool[np.ndarray, " n_pairs"]
+Indices = Int[np.ndarray, " n_pairs"]
 
 CONTAINERS = frozenset(
     "bowl box basket shelf bookshelf bookcase cabinet cupboard drawer bathtub tub bin can bucket crate pot vase "
@@ -61,10 +63,6 @@ class RelationConfig(Config):
     """Largest gap between two things that are near each other."""
     max_near: int = 6
     """Nearest neighbours told of each thing."""
-    max_dense: int = 300
-    """Up to so many things all are compared with all; beyond, tile by tile."""
-    tile_m: float = 6.0
-    """Side of a tile."""
     door_height_m: float = 1.2
     """What is lower is no door between rooms."""
     beside_door_m: tuple[float, ...] = (0.3, 0.5, 0.8)
@@ -100,14 +98,10 @@ class _Kinds:
     vessel: Bool[np.ndarray, " n"]
     flat: Bool[np.ndarray, " n"]
 
-    def part(self, rows: Int[np.ndarray, " n_rows"]) -> _Kinds:
-        """Return some of them."""
-        return _Kinds(self.deep[rows], self.container[rows], self.vessel[rows], self.flat[rows])
-
 
 @dataclass(frozen=True)
 class _Geometry:
-    """All that the rules look at, for each pair of subject (row) and object (column)."""
+    """All that the rules look at, for each pair of a subject and an object."""
 
     bottom_m: Pairs
     """Of the subject, above the object's bottom."""
@@ -123,36 +117,65 @@ class _Geometry:
     center_inside: PairMask
 
 
-def _pairwise(boxes: Sequence[Box]) -> _Geometry:
-    center = np.array([box.center_m for box in boxes], dtype=float)
-    size = np.maximum(np.array([box.size_m for box in boxes], dtype=float), 1e-3)
-    yaw = np.array([box.yaw_rad for box in boxes], dtype=float)
-    # Subjects in the frame of each object's box; their own rotation widens them.
-    cos, sin = np.cos(yaw)[None, :], np.sin(yaw)[None, :]
-    delta = center[:, None, :] - center[None, :, :]
-    x = delta[..., 0] * cos + delta[..., 1] * sin
-    y = -delta[..., 0] * sin + delta[..., 1] * cos
-    turn = yaw[:, None] - yaw[None, :]
+_CELL_M = 2.0
+
+
+def _near_pairs(boxes: BoxRows, reach_m: float) -> tuple[Indices, Indices]:
+    """Return all pairs of boxes that may come within ``reach_m``, both ways, by subject and then by object.
+
+    Boxes are put into all cells of the floor that their bounds, half the reach larger, touch; only those that share a
+    cell are compared.
+    """
+    half = 0.5 * boxes[:, 3:6]
+    if boxes[:, 6].any():
+        # In the frame of an object that is turned by an eighth a subject is widened twice: see ``_geometry``.
+        half[:, :2] = math.sqrt(2.0) * np.hypot(half[:, 0], half[:, 1])[:, None]
+    low, high = boxes[:, :3] - half - 0.5 * reach_m, boxes[:, :3] + half + 0.5 * reach_m
+    first = np.floor(low[:, :2] / _CELL_M).astype(np.int64)
+    n_x, n_y = (np.floor(high[:, :2] / _CELL_M).astype(np.int64) - first + 1).T
+    box = np.repeat(np.arange(len(boxes)), n_x * n_y)
+    rank = np.arange(len(box)) - np.repeat(np.cumsum(n_x * n_y) - n_x * n_y, n_x * n_y)
+    x, y = first[box, 0] + rank // n_y[box], first[box, 1] + rank % n_y[box]
+    cell = (x << 32) + y
+    order = np.lexsort((box, cell))
+    box, cell = box[order], cell[order]
+    starts = np.searchsorted(cell, cell, side="left")
+    sizes = np.searchsorted(cell, cell, side="right") - starts
+    a = np.repeat(box, sizes)
+    b = box[np.arange(len(a)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + np.repeat(starts, sizes)]
+    key = np.unique(a * len(boxes) + b)
+    a, b = key // len(boxes), key % len(boxes)
+    touch = (a != b) & (low[a] <= high[b]).all(axis=1) & (low[b] <= high[a]).all(axis=1)
+    return a[touch], b[touch]
+
+
+def _geometry(boxes: BoxRows, a: Indices, b: Indices) -> _Geometry:
+    """Compare pairs of boxes, each subject in the frame of its object's box; its own turn widens it there."""
+    size, yaw = np.maximum(boxes[:, 3:6], 1e-3), boxes[:, 6]
+    cos, sin = np.cos(yaw[b]), np.sin(yaw[b])
+    delta = boxes[a, :3] - boxes[b, :3]
+    x = delta[:, 0] * cos + delta[:, 1] * sin
+    y = -delta[:, 0] * sin + delta[:, 1] * cos
+    turn = yaw[a] - yaw[b]
     c, s = np.abs(np.cos(turn)), np.abs(np.sin(turn))
-    half = size / 2
-    half_x = c * half[:, None, 0] + s * half[:, None, 1]
-    half_y = s * half[:, None, 0] + c * half[:, None, 1]
-    z = delta[..., 2]
-    half_z = np.broadcast_to(half[:, None, 2], z.shape)
-    shares, gaps, center_inside = [], [], np.ones(z.shape, dtype=bool)
-    for offset, mine, other in ((x, half_x, half[:, 0]), (y, half_y, half[:, 1]), (z, half_z, half[:, 2])):
-        shared = np.minimum(offset + mine, other) - np.maximum(offset - mine, -other)
-        shares.append(np.clip(shared, 0.0, None) / (2 * mine))
+    mine, other = size[a] / 2, size[b] / 2
+    half_x = c * mine[:, 0] + s * mine[:, 1]
+    half_y = s * mine[:, 0] + c * mine[:, 1]
+    z = delta[:, 2]
+    shares, gaps, center_inside = [], [], np.ones(len(a), dtype=bool)
+    for offset, half, reach in ((x, half_x, other[:, 0]), (y, half_y, other[:, 1]), (z, mine[:, 2], other[:, 2])):
+        shared = np.minimum(offset + half, reach) - np.maximum(offset - half, -reach)
+        shares.append(np.clip(shared, 0.0, None) / (2 * half))
         gaps.append(np.clip(-shared, 0.0, None))
-        center_inside &= np.abs(offset) <= other
+        center_inside &= np.abs(offset) <= reach
     footprint = size[:, 0] * size[:, 1]
     return _Geometry(
-        bottom_m=z - half_z + half[None, :, 2],
-        height_m=np.broadcast_to(size[None, :, 2], z.shape),
+        bottom_m=z - mine[:, 2] + other[:, 2],
+        height_m=size[b, 2],
         overlap=shares[0] * shares[1],
         inside=shares[0] * shares[1] * shares[2],
         gap_m=np.sqrt(gaps[0] ** 2 + gaps[1] ** 2 + gaps[2] ** 2),
-        footprint_ratio=footprint[:, None] / footprint[None, :],
+        footprint_ratio=footprint[a] / footprint[b],
         center_inside=center_inside,
     )
 
@@ -180,27 +203,25 @@ def _is_one_of(
     )
 
 
-def _on(g: _Geometry, deep: Bool[np.ndarray, " n"], config: RelationConfig) -> Pairs:
+def _on(g: _Geometry, deep: PairMask, config: RelationConfig) -> Pairs:
     """Return the confidence that the subject stands on the object."""
     gap_m = np.abs(g.bottom_m - g.height_m)
     contact = np.where(gap_m <= config.max_gap_m, np.exp2(-((gap_m / config.contact_m) ** 2)), 0.0)
     # On a seat or a desk with attachments: in the upper three quarters, never on the floor beside its legs.
-    on_seat = deep[None, :] & (g.bottom_m >= 0.25 * g.height_m) & (g.bottom_m <= g.height_m + config.max_gap_m)
+    on_seat = deep & (g.bottom_m >= 0.25 * g.height_m) & (g.bottom_m <= g.height_m + config.max_gap_m)
     contact = np.maximum(contact, np.where(on_seat, 0.6, 0.0))
     fits = (g.overlap >= config.min_overlap) & (g.footprint_ratio < 1.0)
     return np.where(fits, contact * np.sqrt(g.overlap), 0.0)
 
 
-def _in(
-    g: _Geometry, container: Bool[np.ndarray, " n"], vessel: Bool[np.ndarray, " n"], config: RelationConfig
-) -> Pairs:
+def _in(g: _Geometry, container: PairMask, vessel: PairMask, config: RelationConfig) -> Pairs:
     """Return the confidence that the subject lies in the object."""
     smaller = g.footprint_ratio < 1.0
     # What stands on the top board of a shelf has its centre above the box.
-    fits = container[None, :] & g.center_inside & smaller & (g.inside >= config.min_inside)
+    fits = container & g.center_inside & smaller & (g.inside >= config.min_inside)
     inside = np.where(fits, g.inside, 0.0)
     deep = (g.bottom_m > -config.contact_m) & (g.bottom_m < 0.75 * g.height_m) & (g.overlap >= 0.8)
-    return np.maximum(inside, np.where(vessel[None, :] & deep & smaller, 0.8 * g.overlap, 0.0))
+    return np.maximum(inside, np.where(vessel & deep & smaller, 0.8 * g.overlap, 0.0))
 
 
 def find_relations(
@@ -222,66 +243,55 @@ def find_relations(
     kinds = _Kinds(
         *(_is_one_of(labels, shares, words) for words in (DEEP_SEATS, CONTAINERS, VESSELS, FLAT)),
     )
-    if len(boxes) <= config.max_dense:
-        return _relate(boxes, kinds, config)
-    found: list[Related] = []
-    for subjects, around in _tiles(boxes, config):
-        part = around.tolist()
-        near_here = _relate([boxes[i] for i in part], kinds.part(around), config)
-        own = set(subjects.tolist())
-        found += [
-            Related(part[r.subject], part[r.object], r.kind, r.confidence) for r in near_here if part[r.subject] in own
-        ]
-    return sorted(found, key=lambda r: r.subject)
-
-
-def _tiles(
-    boxes: Sequence[Box], config: RelationConfig
-) -> Iterator[tuple[Int[np.ndarray, " n_subjects"], Int[np.ndarray, " n_around"]]]:
-    """Yield the things with their centre in each square of the floor, and all that can matter to them."""
-    center = np.array([box.center_m[:2] for box in boxes], dtype=float)
-    radius_m = 0.5 * float(max(np.hypot(*box.size_m[:2]) for box in boxes))
-    # As far as a neighbour's own carrier may be.
-    reach_m = 2.0 * (config.near_m + 2.0 * radius_m)
-    tile = np.floor(center / config.tile_m).astype(np.int64)
-    for corner in np.unique(tile, axis=0):
-        low, high = corner * config.tile_m - reach_m, (corner + 1) * config.tile_m + reach_m
-        around = np.flatnonzero(((center >= low) & (center <= high)).all(axis=1))
-        yield np.flatnonzero((tile == corner).all(axis=1)), around
-
-
-def _relate(boxes: Sequence[Box], kinds: _Kinds, config: RelationConfig) -> list[Related]:
-    """Compare all with all."""
     if len(boxes) < 2:
         return []
-    geometry = _pairwise(boxes)
-    on = _on(geometry, kinds.deep, config)
-    inside = _in(geometry, kinds.container, kinds.vessel, config)
-    carried = np.maximum(on, inside)
-    np.fill_diagonal(carried, 0.0)
-    # Of several carriers that fit about as well the smallest is meant: the bowl, not the table below it.
-    good = (carried > 0) & (carried >= 0.6 * carried.max(axis=1, keepdims=True))
-    best = np.argmax(np.where(good, geometry.footprint_ratio, -1.0), axis=1)
-    rows = np.arange(len(boxes))
-    rests = carried[rows, best] >= 0.1
-    linked = np.zeros(carried.shape, dtype=bool)
-    linked[rows[rests], best[rests]] = True
-    flat = kinds.flat
-    near = (geometry.gap_m <= config.near_m) & ~linked & ~linked.T & ~flat[:, None] & ~flat[None, :]
-    near = near | near.T
-    np.fill_diagonal(near, False)
-    found: list[Related] = []
-    for i in range(len(boxes)):
-        if rests[i]:
-            j = int(best[i])
-            kind: RelationKind = "in" if inside[i, j] >= on[i, j] else "on"
-            found.append(Related(i, j, kind, round(float(min(1.0, carried[i, j])), 3)))
-        gaps = np.minimum(geometry.gap_m[i], geometry.gap_m[:, i])
-        neighbours = np.nonzero(near[i])[0]
-        for j in neighbours[np.lexsort((neighbours, gaps[neighbours]))][: config.max_near].tolist():
-            closeness = 1.0 - 0.5 * float(gaps[j]) / config.near_m
-            found.append(Related(i, j, "near", round(closeness, 3)))
-    return found
+    rows = box_rows(boxes)
+    a, b = _near_pairs(rows, max(config.near_m, config.max_gap_m))
+    geometry = _geometry(rows, a, b)
+    on = _on(geometry, kinds.deep[b], config)
+    inside = _in(geometry, kinds.container[b], kinds.vessel[b], config)
+    carriers = _carriers(a, np.maximum(on, inside), geometry.footprint_ratio)
+    found = {
+        int(a[pair]): [
+            Related(
+                int(a[pair]),
+                int(b[pair]),
+                "in" if inside[pair] >= on[pair] else "on",
+                round(float(min(1.0, max(on[pair], inside[pair]))), 3),
+            )
+        ]
+        for pair in carriers.tolist()
+    }
+    carrier = np.full(len(boxes), -1)
+    carrier[a[carriers]] = b[carriers]
+    # The same pair the other way round.
+    gap_m = np.minimum(geometry.gap_m, geometry.gap_m[np.searchsorted(a * len(boxes) + b, b * len(boxes) + a)])
+    near = (gap_m <= config.near_m) & (carrier[a] != b) & (carrier[b] != a) & ~kinds.flat[a] & ~kinds.flat[b]
+    for pair in _first_of_each(a, b, gap_m, near, config.max_near).tolist():
+        closeness = 1.0 - 0.5 * float(gap_m[pair]) / config.near_m
+        found.setdefault(int(a[pair]), []).append(Related(int(a[pair]), int(b[pair]), "near", round(closeness, 3)))
+    return [related for subject in sorted(found) for related in found[subject]]
+
+
+def _carriers(a: Indices, carried: Pairs, footprint_ratio: Pairs) -> Int[np.ndarray, " n_carried"]:
+    """Return the pairs of things and what carries them.
+
+    Of several carriers that fit about as well the smallest is meant: the bowl, not the table below it.
+    """
+    most = np.zeros(int(a.max(initial=-1)) + 1)
+    np.maximum.at(most, a, carried)
+    good = np.flatnonzero((carried > 0) & (carried >= 0.6 * most[a]))
+    good = good[np.lexsort((good, -footprint_ratio[good], a[good]))]
+    best = good[np.append(True, a[good][1:] != a[good][:-1])] if len(good) else good
+    return best[carried[best] >= 0.1]
+
+
+def _first_of_each(a: Indices, b: Indices, gap_m: Pairs, which: PairMask, most: int) -> Int[np.ndarray, " n_kept"]:
+    """Return some of the pairs, by subject, of each the ``most`` with the smallest gap, the nearest first."""
+    pairs = np.flatnonzero(which)
+    pairs = pairs[np.lexsort((b[pairs], gap_m[pairs], a[pairs]))]
+    rank = np.arange(len(pairs)) - np.searchsorted(a[pairs], a[pairs], side="left")
+    return pairs[rank < most]
 
 
 # ------------------------------------------------------------------------------------------- doors

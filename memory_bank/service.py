@@ -60,7 +60,7 @@ from memory_bank.relations import RelationConfig
 from memory_bank.rooms import RoomMap, segment_rooms
 from memory_bank.state import FrameState, Health, MemoryState, frame_of
 from memory_bank.upper_walls import UpperWalls, UpperWallsConfig
-from memory_bank.views import Views
+from memory_bank.views import Views, ViewsConfig
 
 __all__ = ["Health", "MemoryService", "MemoryState", "ServiceConfig"]
 
@@ -78,6 +78,8 @@ class ServiceConfig(Config):
     """When two things are related."""
     places: PlacesConfig = PlacesConfig()
     """How the free floor is covered with places."""
+    views: ViewsConfig = ViewsConfig()
+    """How pictures that fit a question are ranked."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,8 @@ class MemoryService:
 
     def _views(self, frame: FrameState) -> Views:
         sessions = [record.session for record in self.state.sessions_in(frame.name)]
-        return Views(self.state.keyframes, sessions, frame.graph, self._derive(frame).index, *self._encoders)
+        rooms, config = self._derive(frame).index, self._config.views
+        return Views(self.state.keyframes, sessions, frame.graph, rooms, *self._encoders, config)
 
     def _frame_in(self, world_frame: str) -> tuple[FrameState, Pose | None]:
         """Return the memory's frame behind a name, and its pose in the coordinates of that name if they differ.

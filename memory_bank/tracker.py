@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from embodied.arrays import DepthMetres, Float, Int, Points, Transform
+from embodied.arrays import DepthMetres, Float, Int, Transform
 from embodied.config import Config
 from embodied.messages import Intrinsics, Point
 from memory_bank.absence import AbsenceConfig, Looks, is_absent, may_be, telling_points
@@ -231,7 +231,7 @@ class Tracker:
         self,
         view: ViewInput,
         tracks: list[Track],
-        samples: list[Points],
+        samples: list[Float[np.ndarray, "_ 3"]],
         sighting: Sighting,
         assignment: Assignment,
         result: ViewResult,

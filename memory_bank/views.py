@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import simplejpeg
 
 from embodied.arrays import Float, Image, Int
+from embodied.config import Config
 from embodied.errors import ConfigurationError
 from embodied.messages import Point, Query, ViewHit
 from memory_bank.archive import Columns, KeyframeArchive
@@ -17,6 +18,8 @@ from memory_bank.features.protocol import ImageEncoder, TextEncoder
 from memory_bank.meaning import Meaning
 from memory_bank.records import RoomIndex
 from memory_bank.scene_graph import SceneGraph
+from memory_bank.strategies import registry
+from memory_bank.strategies.protocol import Cue, Items
 
 MAX_HITS = 100
 """Of one answer: each carries a picture."""
@@ -25,6 +28,17 @@ MAX_IMAGE_PX = 8192
 """Longest side of a picture to compare with."""
 MIN_LIKENESS = 0.3
 """Cosine from which a thing may be meant by free words."""
+
+
+class ViewsConfig(Config):
+    """How pictures that fit are ranked."""
+
+    retrieve: str = ""
+    """Empty: by likeness where a picture or words are given. Or the name of a strategy
+    (``memory_bank.strategies.retrieve``), such as ``fused``: by likeness, by nearness to ``near_m`` and in time to
+    ``until_ns``, as far as they are given."""
+    n_candidates: int = 200
+    """The most alike ones, which the strategy then ranks."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,7 @@ class Views:
     """What made the keyframes' vectors."""
     texts: TextEncoder | None = None
     """Compares words with labels where ``images`` knows no words."""
+    config: ViewsConfig = field(default_factory=ViewsConfig)
 
     def find(self, query: Query) -> tuple[ViewHit, ...]:
         """Return the keyframes that fulfil a query, best first.
@@ -59,7 +74,10 @@ class Views:
             return ()
         if vector is not None:
             among = self._in_room(query.room, self.archive.indices(**conditions)) if query.room else None
-            indices, scores = self.archive.search(vector, limit, **conditions, among=among)
+            n = max(limit, self.config.n_candidates) if self.config.retrieve else limit
+            indices, scores = self.archive.search(vector, n, **conditions, among=among)
+            if self.config.retrieve:
+                indices, scores = self._ranked(query, vector, np.sort(indices), limit)
             return self._hits(query, indices, scores)
         among = self.archive.indices(**conditions)
         if query.room:
@@ -124,6 +142,21 @@ class Views:
         if query.text and self.images is not None and self.images.text_encoder is not None:
             return self.images.text_encoder.encode([query.text])[0]
         return None
+
+    def _ranked(
+        self, query: Query, vector: Float[np.ndarray, " dim"], among: Int[np.ndarray, " n"], limit: int
+    ) -> tuple[Int[np.ndarray, " found"], Float[np.ndarray, " found"]]:
+        """Return those that the strategy of the settings puts first, and its scores."""
+        among = among[np.argsort(self.archive.stamps_of(among), kind="stable")]
+        columns = self.archive.columns(among)
+        items = Items(stamps=columns.stamps_ns, positions_m=columns.positions_m, vectors=columns.vectors())
+        cue = Cue(
+            vector=vector,
+            position_m=None if query.near_m is None else np.array(query.near_m),
+            stamp=query.until_ns,
+        )
+        ranking = registry.get("retrieve", self.config.retrieve)(cue, items, limit)
+        return among[ranking.indices], ranking.scores
 
     def _by_labels(
         self, text: str, among: Int[np.ndarray, " n"], limit: int

@@ -90,7 +90,7 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     known_to_ns: Optional[int]
     session: str
     cause: str
-    """Why the interval began: seen_first, seen_elsewhere, missed, seen_again."""
+    """Why the interval began: seen_first, seen_elsewhere, missed, seen_again, told."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,12 @@ class MeshCaster:
         t, _, _ = self._cast(origins, directions)
         return np.where(np.isfinite(t), t, 0.0).astype(np.float32)
 
+    def distance(
+        self, origins: Float[np.ndarray, "n 3"], directions: Float[np.ndarray, "n 3"]
+    ) -> Float[np.ndarray, " n"]:
+        """Return how far along each ray, in lengths of its direction, the mesh is hit; inf where it is not."""
+        return self._cast(origins, directions)[0]
+
     def picture(self, width_px: int = 960) -> Image:
         """Draw the mesh as a doll's house: from the south and above, without what is higher than ``PICTURE_CUT_M``."""
         lowered = _without_tops(self._mesh)

@@ -51,16 +51,15 @@ class SimulatorPerception:
                 f"segments of shape {segments.shape} with indices up to {int(segments.max())} do not fit "
                 f"a depth image {view.depth_m.shape} and {n_labels} labels"
             )
-        sizes = np.bincount(segments.ravel(), minlength=n_labels + 1)
         random = np.random.default_rng([self._config.seed, zlib.crc32(view.session.encode()), view.seq])
         fates = random.random((n_labels, 2))
         detections = []
         for index, label in enumerate(view.segment_labels):
-            if sizes[index + 1] < self._config.min_pixels or fates[index, 0] < self._config.dropout:
+            mask = segments == index + 1
+            if fates[index, 0] < self._config.dropout or np.count_nonzero(mask) < self._config.min_pixels:
                 continue
             wrong = fates[index, 1] < self._config.label_noise
             said = self._wrong_label(label, random) if wrong else label
-            mask = segments == index + 1
             detections.append(Detection(mask=mask, label=said, score=0.6 if wrong else 0.9, touches_border=_edge(mask)))
         return detections
 

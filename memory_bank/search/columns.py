@@ -31,7 +31,8 @@ class Column:
     def reserve(self, n_rows: int) -> None:
         """Make room for so many rows in all."""
         if n_rows > len(self._data):
-            grown = np.zeros((n_rows, *self._data.shape[1:]), dtype=self._data.dtype)
+            # Not zeros: numpy asks for large pages only for memory that it need not clear.
+            grown = np.empty((n_rows, *self._data.shape[1:]), dtype=self._data.dtype)
             grown[: self._n] = self._data[: self._n]
             self._data = grown
 

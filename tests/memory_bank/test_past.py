@@ -6,14 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embodied.messages import Answer, Interval, Note, Query, ViewHit
+from embodied.messages import Answer, Interval, Note, ObjectRecord, Query, Relation, ViewHit
 from memory_bank.matching import MemoryView
-from memory_bank.past import as_known_at, known_history
+from memory_bank.past import as_it_was, as_known_at, known_history
 from memory_bank.recall import answer
+from memory_bank.relations import find_relations
 from memory_world import (
     DAY_1_NS,
     DAY_2_NS,
@@ -21,8 +23,10 @@ from memory_world import (
     MOVED_LAPTOP,
     NOW_NS,
     SECOND_NS,
+    box,
     house_view,
     interval,
+    record,
 )
 
 EVENING_1_NS = DAY_1_NS + 3600 * SECOND_NS
@@ -164,3 +168,40 @@ def test_a_known_history_is_a_prefix_with_an_open_end(history: tuple[Interval, .
         assert known[-1].known_to_ns is None
         assert known[-1].valid_to_ns is None
     assert known_history(known, known_ns) == known
+
+
+def related(records: list[ObjectRecord]) -> list[ObjectRecord]:
+    """Return records with the relations of all that stand, computed at once."""
+    standing = [each for each in records if each.state != "gone"]
+    found: dict[str, list[Relation]] = {each.id: [] for each in records}
+    for r in find_relations([each.box for each in standing], [each.label for each in standing]):
+        other = standing[r.object]
+        found[standing[r.subject].id].append(
+            Relation(kind=r.kind, object_id=other.id, label=other.label, confidence=r.confidence)
+        )
+    return [msgspec.structs.replace(each, relations=tuple(found[each.id])) for each in records]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 4))
+def test_relations_of_the_past_are_those_of_its_boxes(seed: int, n_changed: int) -> None:
+    rng = np.random.default_rng(seed)
+
+    def place() -> tuple[float, float, float]:
+        x, y = rng.uniform(0.0, 6.0, 2).tolist()
+        return x, y, float(rng.choice([0.2, 0.45]))
+
+    now = [record(f"o{i}", rng.choice(["box", "table", "mug"]), place(), size_m=(0.4, 0.3, 0.2)) for i in range(14)]
+    history: dict[str, tuple[Interval, ...]] = {}
+    for i, each in enumerate(now):
+        before = place() if i < n_changed else each.position_m
+        size_m = each.box.size_m
+        stays = (interval(each.id, before, 10, 20, box=box(before, size_m)),)
+        if i < n_changed:
+            stays += (interval(each.id, each.position_m, 30, None, box=each.box),)
+        history[each.id] = stays if i != 13 else (interval(each.id, each.position_m, 30, None, box=each.box),)
+    view = replace(house_view(), objects=tuple(related(now)), history=lambda object_id: history[object_id])
+    then = as_it_was(Query(kind="what", until_ns=25), view)
+    assert {each.id for each in then.objects} == {f"o{i}" for i in range(13)}
+    expected = {each.id: set(each.relations) for each in related(list(then.objects))}
+    assert {each.id: set(each.relations) for each in then.objects} == expected

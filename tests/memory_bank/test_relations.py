@@ -119,19 +119,37 @@ def test_each_thing_rests_on_one_other_and_nothing_on_itself(seed: int) -> None:
         assert carriers.get(carrier) != subject
 
 
-def test_tile_by_tile_gives_the_same_as_all_at_once() -> None:
+def test_all_that_is_near_and_nothing_else_is_told_so() -> None:
+    rng = np.random.default_rng(4)
+    centers, sizes = rng.uniform(-4, 4, (120, 3)), rng.uniform(0.05, 2.0, (120, 3))
+    boxes = [Box(center_m=tuple(c), size_m=tuple(s)) for c, s in zip(centers.tolist(), sizes.tolist())]
+    config = RelationConfig(max_near=1000)
+    found = find_relations(boxes, ["thing"] * 120, config)
+    carried = {(r.subject, r.object) for r in found if r.kind != "near"}
+    gaps = np.maximum(np.abs(centers[:, None] - centers[None]) - 0.5 * (sizes[:, None] + sizes[None]), 0.0)
+    close = np.linalg.norm(gaps, axis=2) <= config.near_m
+    expected = {(i, j) for i, j in np.argwhere(close).tolist() if i != j} - carried - {(j, i) for i, j in carried}
+    assert {(r.subject, r.object) for r in found if r.kind == "near"} == expected
+    assert len(expected) > 200
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_stands_far_away_changes_nothing(turned: bool) -> None:
     rng = np.random.default_rng(3)
-    labels = rng.choice(["table", "bowl", "mug", "sofa", "shelf"], 250).tolist()
+    labels = rng.choice(["table", "bowl", "mug", "sofa", "shelf"], 200).tolist()
     boxes = [
         Box(
-            center_m=(*rng.uniform(-10, 10, 2).tolist(), float(rng.uniform(0, 1))),
+            center_m=(*rng.uniform(0, 7, 2).tolist(), float(rng.uniform(0, 1))),
             size_m=tuple(rng.uniform(0.05, 1.0, 3).tolist()),
+            yaw_rad=float(rng.uniform(-0.8, 0.8)) if turned else 0.0,
         )
         for _ in labels
     ]
-    dense = find_relations(boxes, labels)
-    assert find_relations(boxes, labels, RelationConfig(max_dense=10, tile_m=3.0)) == dense
-    assert len(dense) > 100
+    alone = find_relations(boxes, labels)
+    assert len(alone) > 100
+    far = [Box(center_m=(x + 100.0, y, z), size_m=b.size_m) for b in boxes for x, y, z in [b.center_m]]
+    together = find_relations([*boxes, *far], [*labels, *labels])
+    assert [r for r in together if r.subject < len(boxes)] == alone
 
 
 def test_a_few_wrong_labels_change_no_relation_and_a_persons_name_tells_the_kind() -> None:

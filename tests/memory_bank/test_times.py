@@ -70,9 +70,7 @@ def test_a_phrase_is_a_window(phrase: str, since: str | None, until: str | None)
     assert window.until_ns == (None if until is None else ns(until))
 
 
-@pytest.mark.parametrize(
-    "text", ["the wall clock near the lunch box", "dinner table", "night stand", "may pole"]
-)
+@pytest.mark.parametrize("text", ["the wall clock near the lunch box", "dinner table", "night stand", "may pole"])
 def test_names_of_things_are_no_times(text: str) -> None:
     assert TIMES.take_window(text)[0] == text
 

@@ -16,7 +16,7 @@ from memory_bank.keyframes import Keyframe
 from memory_bank.records import RoomIndex
 from memory_bank.rooms import Room, RoomMap
 from memory_bank.scene_graph import SceneGraph
-from memory_bank.views import Views
+from memory_bank.views import Views, ViewsConfig
 from memory_world import make_track
 
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (200, 200, 200)}
@@ -162,6 +162,16 @@ def test_pictures_are_found_by_a_picture_or_words_of_the_same_space(
     assert isinstance(images["images"], ImageEncoder)
     assert found(views, images, image_jpeg=jpeg, **fields) == right
     assert found(views, images, text="tomato", **fields) == right
+
+
+def test_a_strategy_of_the_settings_ranks_the_most_alike(views: Views) -> None:
+    settings = {"images": ColourPictures(ColourWords()), "config": ViewsConfig(retrieve="fused", n_candidates=4)}
+    # Both red ones are as much alike; the later one was taken nearer to the place and to the time.
+    near = {"near_m": (3.4, 0.5, 1.2), "radius_m": 9.0, "until_ns": 350}
+    assert found(views, settings, text="red", limit=1, **near) == [3]
+    assert found(views, {"images": settings["images"]}, text="red", limit=1, **near) == [0]
+    with pytest.raises(ValueError, match="magic"):
+        found(views, {**settings, "config": ViewsConfig(retrieve="magic")}, text="red")
 
 
 def test_words_find_what_shows_things_of_that_meaning_or_with_such_a_note(views: Views) -> None:
