@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from embodied.arrays import Bool, Float, Int, Transform
+from embodied.arrays import Bool, Float, Int, Points, Transform
 from embodied.config import Config
 from embodied.messages import Box, Intrinsics
 from memory_bank.association import AssociationConfig, label_factor
@@ -59,6 +60,24 @@ class AbsenceConfig(Config):
     """A detection of the same label this near its box forbids to speak of absence."""
 
 
+@runtime_checkable
+class Background(Protocol):
+    """Knows, from earlier, what a camera would measure where things stand if they were gone."""
+
+    def behind_m(
+        self, points: Points, boxes: Sequence[Box], lengths: Sequence[int], T_world_camera: Transform
+    ) -> Float[np.ndarray, " n_points"]:
+        """Return how far behind each point, along z of the camera, a surface lies; inf where nobody knows.
+
+        Args:
+            points: World points on several things.
+            boxes: Of each thing.
+            lengths: How many of the points are each thing's.
+            T_world_camera: Where the camera is.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Looks:
     """One view, as far as absence is concerned."""
@@ -81,8 +100,11 @@ def telling_points(
     coarseness_m: Float[np.ndarray, " n_tracks"],
     T_world_camera: Transform,
     config: VisibilityConfig,
+    background: Background | None = None,
 ) -> Bool[np.ndarray, " n_samples"]:
-    """Tell for each sampled point whether depth could tell it from the level surface that its thing stands on.
+    """Tell for each sampled point whether depth could tell it from what it hides.
+
+    That is the level surface on which its thing stands, or what is known to lie nearer behind it.
 
     Args:
         samples: World points of each track.
@@ -90,6 +112,7 @@ def telling_points(
         coarseness_m: How far from the surface the points of each track may lie, beyond noise.
         T_world_camera: Pose of the camera.
         config: Margins of the ray test.
+        background: Knows what lies behind things; None where nobody does.
     """
     lengths = [len(points) for points in samples]
     if not sum(lengths):
@@ -100,6 +123,8 @@ def telling_points(
     drop_m = T_world_camera[2, 3] - points[:, 2]
     # A ray goes on behind the point until it has come down to the surface. One that does not come down sees far.
     behind_m = np.where(drop_m > 1e-6, depth_m * (points[:, 2] - bottom_m) / np.maximum(drop_m, 1e-6), np.inf)
+    if background is not None:
+        behind_m = np.minimum(behind_m, background.behind_m(points, boxes, lengths, T_world_camera))
     margin_m = config.margin_m + config.margin_relative * depth_m + config.margin_quadratic * depth_m * depth_m
     telling: Bool[np.ndarray, " n_samples"] = behind_m > 1.2 * (margin_m + np.repeat(coarseness_m, lengths))
     return telling
@@ -144,7 +169,7 @@ def _is_covered(
     config: AbsenceConfig,
 ) -> bool:
     """Tell whether what shows at a track's place is what it stood on, or what took its place."""
-    newer = {d for d, owner in looks.owners.items() if owner.confirmed and owner.first_seen_ns > track.last_seen_ns}
+    newer = {d for d, owner in looks.owners.items() if owner.confirmed and owner.arrived_ns > track.last_seen_ns}
     newer |= {d for d, thing in looks.loose.items() if _is_other(thing, track, config)}
     beside = {d for d, owner in looks.owners.items() if owner.confirmed and owner.id in track.seen_with}
     n_newer = sum(int(n_masked[d + 1]) for d in newer)

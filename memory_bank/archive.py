@@ -20,7 +20,7 @@ from embodied.messages import Box, Point
 from memory_bank.keyframes import Keyframe
 from memory_bank.search.blocks import Block, read_block, write_block
 from memory_bank.search.columns import Column
-from memory_bank.search.index import Conditions, EpisodeIndex
+from memory_bank.search.index import COMPILED_FROM, Conditions, EpisodeIndex
 from memory_bank.store import KEYFRAMES_PER_BLOCK
 
 CACHED = 256
@@ -46,11 +46,11 @@ class Columns:
     """Computed when called for; zeros where there is none."""
 
 
-class KeyframeArchive(Sequence[Keyframe]):
-    """Keyframes by index. As a sequence it yields whole ones, those of the store read one after another. One thread.
+class KeyframeArchive:
+    """Keyframes by index. One thread.
 
-    Positions are those of the cameras, each in the memory's frame of its session; ``sessions`` in a question keep
-    those of one frame together.
+    Iteration and ``archive[place]`` give whole ones, reading those that lie in the store. Positions are those of the
+    cameras, each in the memory's frame of its session; ``sessions`` in a question keep those of one frame together.
     """
 
     def __init__(self, fetch: Fetch | None = None) -> None:
@@ -242,7 +242,7 @@ class KeyframeArchive(Sequence[Keyframe]):
                 positions_m=index.positions_of(rows),
                 n_tracks=counts.astype(np.int32),
                 tracks=np.concatenate(tracks) if tracks else np.zeros(0, np.uint32),
-                vectors=index.vectors.rows[rows],
+                vectors=index.vectors.take(rows),
                 scales=index.scales.rows[rows],
                 codes=index.codes.rows[rows],
                 factors=index.factors.rows[rows],
@@ -422,6 +422,11 @@ class KeyframeArchive(Sequence[Keyframe]):
             track_ids=tuple(tuple(f"o{number}" for number in numbers) for numbers in tracks),
             vectors=lambda: index.vectors_of(rows),
         )
+
+    def warm_up(self) -> None:
+        """Load now what a first search among many would have to wait for."""
+        if self.dim and len(self) >= COMPILED_FROM:
+            self._index.search(np.ones(self.dim, dtype=np.float32), 1)
 
     def _conditions(
         self,

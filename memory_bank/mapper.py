@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import simplejpeg
@@ -16,6 +17,7 @@ from embodied.arrays import Float, Image, Transform
 from embodied.config import Config
 from embodied.errors import PerceptionError
 from embodied.messages import CameraFrame, Observation, SessionEnd, SessionStart
+from memory_bank.absence import Background
 from memory_bank.archive import KeyframeArchive
 from memory_bank.detections import DetectionConfig, Measured, MeasuredFrame, RayCache, measure_frame
 from memory_bank.eviction import KeyframeEviction
@@ -66,6 +68,10 @@ class MapperConfig(Config):
     """… plus this times the time since the last frame is a localisation fault."""
     link_every: int = 25
     """Frames between looks for moved things during a session."""
+    background: Literal["level", "mesh"] = "level"
+    """What to expect where a thing is gone: the level surface that it stood on, or also a mesh of what was behind it."""
+    background_keyframes: int = 400
+    """The latest so many make that mesh; it needs open3d."""
 
 
 @dataclass(frozen=True)
@@ -139,13 +145,30 @@ class Mapper:
     # ------------------------------------------------------------------------------------------- sessions
 
     def start_session(self, start: SessionStart) -> None:
-        """Begin a session; one that was left open is ended first by the caller (``end_session``)."""
+        """Begin a session; one that was left open is ended first by the caller (``end_session``).
+
+        Raises:
+            ConfigurationError: A mesh is asked for, and open3d or a system library that it needs is missing.
+        """
         if self.session:
             raise ValueError(f"start: expected the session {self.session} to be ended first, got {start.session}")
         self.session = start.session
         self._session_start_ns = start.stamp_ns
         self._last_pose, self._last_seq, self._n_new_tracks = None, -1, 0
         self.occupancy.start_session(start.session)
+        self._tracker.background = self._background() if self.config.background == "mesh" else None
+
+    def _background(self) -> Background | None:
+        """Fuse the latest keyframes of this frame; None if there are none yet.
+
+        Raises:
+            ConfigurationError: open3d, or a system library that it needs, is missing.
+        """
+        from memory_bank.dense.background import KeyframeBackground
+
+        earlier = self._keyframes.indices(sessions=self._keyframes.sessions - self.foreign_sessions)
+        latest = earlier[-self.config.background_keyframes :].tolist()
+        return KeyframeBackground(self._keyframes.whole(latest)) if latest else None
 
     def go_on(self, other: Mapper, T_here_there: Transform) -> None:
         """Take over the session that is open in the mapper of another frame; the caller brings over its map."""
@@ -378,13 +401,13 @@ class Mapper:
 
     def _judge_missed(self, stamp_ns: int, result: ViewResult) -> None:
         """Decide at the session's end about things that were not seen in it, and not surely gone at once."""
-        newcomers = [track for track in self.graph if is_newcomer(track, self.session)]
+        arrived = [track for track in self.graph if track.is_there and track.intervals[-1].session == self.session]
         for track in self.graph.confirmed():
             if track.last_seen_ns >= self._session_start_ns:
                 continue
             if track.n_missed >= 2:
                 declare_gone(track, stamp_ns, self.session)
-            elif track.n_missed == 1 or (track.source == "seen" and any(hides(new, track) for new in newcomers)):
+            elif track.n_missed == 1 or (track.source == "seen" and any(hides(new, track) for new in arrived)):
                 doubt(track)
             else:
                 continue

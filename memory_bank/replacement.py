@@ -130,12 +130,13 @@ def take_apart(track: Track, new_id: str) -> Track:
 
 
 def came_after(a: Track, b: Track) -> bool:
-    """Tell whether one of two unlike things was first seen after the other was last seen, in a later session.
+    """Tell whether one of two unlike things came to its place after the other was last seen, in a later session.
 
     Then one took the other's place; the same thing under two labels would have been seen in turns.
     """
-    old, new = (a, b) if a.first_seen_ns <= b.first_seen_ns else (b, a)
-    if old.last_session == new.first_session or old.last_seen_ns >= new.first_seen_ns:
+    old, new = (a, b) if a.arrived_ns <= b.arrived_ns else (b, a)
+    session = new.intervals[-1].session if new.intervals else new.first_session
+    if old.last_session == session or old.last_seen_ns >= new.arrived_ns:
         return False
     then, now = old.label_shares, new.label_shares
     return bool(then and now) and sum(min(share, then.get(name, 0.0)) for name, share in now.items()) < 0.3

@@ -227,6 +227,7 @@ def main(config: MemoryConfig, link: ProcessLink) -> None:
             image_encoder=build_image_encoder(config.features.image) if config.features.image else None,
             address=config.memory,
         )
+        bank.state.keyframes.warm_up()
         rpc = stack.enter_context(RpcServer(config.memory, MemoryRequest, security=config.security))
         consumer = None
         if config.pipe:

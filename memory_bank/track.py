@@ -132,6 +132,11 @@ class Track:
         return self.confirmed and not self.deleted and self.state in ("present", "moved")
 
     @property
+    def arrived_ns(self) -> int:
+        """First instant at which it was seen where it is, or was last."""
+        return self.intervals[-1].valid_from_ns if self.intervals and self.state != "gone" else self.first_seen_ns
+
+    @property
     def number(self) -> int:
         """The number in the id: the order of first sighting."""
         return int(self.id[1:])

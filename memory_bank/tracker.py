@@ -13,7 +13,7 @@ import numpy as np
 from embodied.arrays import DepthMetres, Float, Int, Transform
 from embodied.config import Config
 from embodied.messages import Intrinsics, Point
-from memory_bank.absence import AbsenceConfig, Looks, is_absent, may_be, telling_points
+from memory_bank.absence import AbsenceConfig, Background, Looks, is_absent, may_be, telling_points
 from memory_bank.association import (
     Assignment,
     AssociationConfig,
@@ -102,6 +102,8 @@ class Tracker:
 
     def __init__(self, config: TrackerConfig, graph: SceneGraph) -> None:
         self.config = config
+        self.background: Background | None = None
+        """Knows what lies behind things; None where nobody does."""
         self._graph = graph
         self._doubles: dict[str, dict[str, int]] = {}
         """Of a track without a mask of its own: how often the mask of which other track covered it."""
@@ -242,7 +244,12 @@ class Tracker:
         looks = Looks(
             sighting=sighting,
             telling=telling_points(
-                samples, [track.box for track in tracks], _coarseness_m(tracks), view.T_world_camera, config.visibility
+                samples,
+                [track.box for track in tracks],
+                _coarseness_m(tracks),
+                view.T_world_camera,
+                config.visibility,
+                self.background,
             ),
             owners={d: tracks[t] for d, t in assignment.pairs},
             loose=loose,

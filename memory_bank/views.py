@@ -149,11 +149,12 @@ class Views:
         """Return those that the strategy of the settings puts first, and its scores."""
         among = among[np.argsort(self.archive.stamps_of(among), kind="stable")]
         columns = self.archive.columns(among)
-        items = Items(stamps=columns.stamps_ns, positions_m=columns.positions_m, vectors=columns.vectors())
+        ages_s = (columns.stamps_ns - columns.stamps_ns.max(initial=0)) * 1e-9
+        items = Items(stamps=ages_s, positions_m=columns.positions_m, vectors=columns.vectors())
         cue = Cue(
             vector=vector,
             position_m=None if query.near_m is None else np.array(query.near_m),
-            stamp=query.until_ns,
+            stamp=None if query.until_ns is None else (query.until_ns - int(columns.stamps_ns.max(initial=0))) * 1e-9,
         )
         ranking = registry.get("retrieve", self.config.retrieve)(cue, items, limit)
         return among[ranking.indices], ranking.scores

@@ -176,6 +176,7 @@ def _count(category: str, today: Sequence[TruthObject]) -> Question:
 
 
 def plural(noun: str) -> str:
+    """Return the plural of a noun."""
     if noun.endswith(("s", "sh", "ch", "x")):
         return noun + "es"
     if noun.endswith("f"):

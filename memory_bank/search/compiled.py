@@ -100,14 +100,26 @@ def _estimate(codes: Any, factors: Any, rows: Any, first: Any, query: Any, offse
             out[i] = (np.float32(dot) - offset) * factors[first + i] * unit
 
 
+def _emit_pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+
+@intrinsic
+def _shorts_at(typing: Any, address: Any) -> Any:
+    """Turn an address into a pointer to int16."""
+    del typing, address
+    return types.CPointer(types.int16)(types.int64), inspect.unwrap(_emit_pointer)
+
+
 @_compiled
-def exact(vectors: Any, scales: Any, rows: Any, query: Any) -> Any:
-    """Return the dot products of some rows with a query."""
+def exact(addresses: Any, scales: Any, rows: Any, query: Any) -> Any:
+    """Return the dot products of some rows with a query; ``addresses`` of their vectors in int16."""
     out = np.empty(len(rows), np.float32)
     for i in range(len(rows)):
         row, total = rows[i], np.float32(0.0)
+        vector = numba.carray(_shorts_at(addresses[row]), query.shape, np.int16)
         for j in range(query.shape[0]):
-            total += np.float32(vectors[row, j]) * query[j]
+            total += np.float32(vector[j]) * query[j]
         out[i] = total * scales[row]
     return out
 
@@ -148,7 +160,7 @@ def _reach(scores: Any, least: Any) -> Any:
 
 @_compiled
 def candidates(
-    codes: Any, factors: Any, vectors: Any, scales: Any, rows: Any, first: Any, estimates: Any,
+    codes: Any, factors: Any, addresses: Any, scales: Any, rows: Any, first: Any, estimates: Any,
     query: Any, turned: Any, offset: Any, unit: Any, k: Any, sigma: Any,
 ) -> Any:  # fmt: skip
     """Return the rows that can be among the ``k`` best, and their exact scores.
@@ -159,12 +171,12 @@ def candidates(
     _estimate(codes, factors, rows, first, turned, offset, unit, estimates)
     places = _about_best(estimates, 4 * k)
     some = rows[places] if len(rows) > 0 else places + first
-    bound = np.float64(np.partition(exact(vectors, scales, some, query), len(some) - k)[len(some) - k])
+    bound = np.float64(np.partition(exact(addresses, scales, some, query), len(some) - k)[len(some) - k])
     # Of the code, and of the query in whole numbers, each off by at most half.
     error = np.sqrt(sigma * sigma * max(0.0, 1.0 - bound * bound) + 0.1 * unit * unit)
     places = _reach(estimates, np.float32(bound - 4.0 * error))
     chosen = rows[places] if len(rows) > 0 else places + first
-    return chosen, exact(vectors, scales, chosen, query)
+    return chosen, exact(addresses, scales, chosen, query)
 
 
 @_compiled

@@ -18,6 +18,7 @@ from embodied.errors import ConfigurationError
 from embodied.messages import Box, Point
 from memory_bank.search import codes
 from memory_bank.search.columns import Column
+from memory_bank.search.vectors import VectorRows
 
 FEW = 1536
 """So many rows are compared at once, without a look at their codes."""
@@ -77,7 +78,7 @@ class EpisodeIndex:
         self.sessions = Column(np.int32)
         self._xyz = tuple(Column(np.float32) for _ in range(3))
         self._marks = Column(np.uint8)
-        self.vectors, self.scales = Column(np.int16, (dim,)), Column(np.float32)
+        self.vectors, self.scales = VectorRows(dim), Column(np.float32)
         self.codes, self.factors = Column(np.uint8, (codes.padded(dim) // 4,)), Column(np.float32)
         self._in_order = True
         self.n_dead = 0
@@ -91,8 +92,7 @@ class EpisodeIndex:
     @property
     def n_bytes(self) -> int:
         """Memory taken by the columns."""
-        columns = (self.stamps_ns, self.sessions, *self._xyz, self._marks, self.vectors, self.scales)
-        return sum(column.n_bytes for column in (*columns, self.codes, self.factors))
+        return self.vectors.n_bytes + sum(column.n_bytes for column in self._columns)
 
     @property
     def alive(self) -> Bool[np.ndarray, " n"]:
@@ -111,7 +111,7 @@ class EpisodeIndex:
 
     def vectors_of(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n dim"]:
         """Vectors of some rows, float32."""
-        found: np.ndarray = self.vectors.rows[rows].astype(np.float32) * self.scales.rows[rows][:, None]
+        found: np.ndarray = self.vectors.take(rows).astype(np.float32) * self.scales.rows[rows][:, None]
         return found
 
     def is_alive(self, row: int) -> bool:
@@ -180,12 +180,13 @@ class EpisodeIndex:
 
     def reserve(self, n_rows: int) -> None:
         """Make room for so many rows in all, to grow without moving."""
+        self.vectors.reserve(n_rows)
         for column in self._columns:
             column.reserve(n_rows)
 
     @property
     def _columns(self) -> tuple[Column, ...]:
-        rest = (self.vectors, self.scales, self.codes, self.factors)
+        rest = (self.scales, self.codes, self.factors)
         return (self.stamps_ns, self.sessions, *self._xyz, self._marks, *rest)
 
     # ------------------------------------------------------------------------------------------ changing
@@ -196,8 +197,9 @@ class EpisodeIndex:
         rows = rows[self.alive[rows]]
         self.n_dead += len(rows)
         self._n_blank -= int(np.count_nonzero(self.scales.rows[rows] == 0))
-        for column in (*self._xyz, self._marks, self.vectors, self.scales, self.codes, self.factors):
+        for column in (*self._xyz, self._marks, self.scales, self.codes, self.factors):
             column.rows[rows] = 0
+        self.vectors.clear(rows)
 
     def move(self, rows: Int[np.ndarray, " n"], positions_m: Float[np.ndarray, "n 3"]) -> None:
         """Give rows other positions."""
@@ -207,6 +209,7 @@ class EpisodeIndex:
     def compact(self) -> Bool[np.ndarray, " n"]:
         """Drop forgotten rows, and return which of the old rows are kept."""
         kept = self.alive.copy()
+        self.vectors.keep(kept)
         for column in self._columns:
             column.keep(kept)
         self.n_dead = 0
@@ -254,7 +257,7 @@ class EpisodeIndex:
         chosen, scores = compiled.candidates(
             self.codes.rows,
             self.factors.rows,
-            self.vectors.rows,
+            self.vectors.addresses.rows,
             self.scales.rows,
             _NO_ROWS if rows is None else rows,
             first,
@@ -269,14 +272,14 @@ class EpisodeIndex:
         return chosen, scores
 
     def _exact(self, compiled: ModuleType | None, rows: np.ndarray, query: np.ndarray) -> Float[np.ndarray, " found"]:
-        vectors, scales = self.vectors.rows, self.scales.rows
+        scales = self.scales.rows
         if compiled is not None:
-            exact: np.ndarray = compiled.exact(vectors, scales, rows, query)
+            exact: np.ndarray = compiled.exact(self.vectors.addresses.rows, scales, rows, query)
             return exact
         scores = np.empty(len(rows), dtype=np.float32)
         for start in range(0, len(rows), _CHUNK):
             part = rows[start : start + _CHUNK]
-            scores[start : start + _CHUNK] = vectors[part].astype(np.float32) @ query
+            scores[start : start + _CHUNK] = self.vectors.take(part).astype(np.float32) @ query
         return scores * scales[rows]
 
     def _load_compiled(self) -> ModuleType | None:

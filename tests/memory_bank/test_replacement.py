@@ -8,7 +8,7 @@ import pytest
 from box_world import BLUE, CHAIR, MUG, PLANT, TABLE, Thing, World, tour
 from memory_bank.appearance import COLOURS
 from memory_bank.detections import Measured
-from memory_bank.lifecycle import LifecycleConfig, new_track, observe
+from memory_bank.lifecycle import LifecycleConfig, continue_elsewhere, new_track, observe
 from memory_bank.mapper import Mapper, MapperConfig
 from memory_bank.perception.simulator import SimulatorPerception, SimulatorPerceptionConfig
 from memory_bank.replacement import (
@@ -45,10 +45,18 @@ def look(label: str, colour: str, size_m: tuple[float, float, float], x_m: float
     )
 
 
-def known(label: str = "mug", colour: str = "red", size_m: tuple[float, float, float] = MUG_M, n: int = 6) -> Track:
-    track = new_track("o0", look(label, colour, size_m), 1, "a", LifecycleConfig())
-    for i in range(n - 1):
-        observe(track, look(label, colour, size_m), 2 + i, "a", LifecycleConfig())
+def known(
+    label: str = "mug",
+    colour: str = "red",
+    size_m: tuple[float, float, float] = MUG_M,
+    start_ns: int = 1,
+    session: str = "a",
+) -> Track:
+    """Return a track of six sightings."""
+    look_at = look(label, colour, size_m)
+    track = new_track("o0", look_at, start_ns, session, LifecycleConfig())
+    for i in range(1, 6):
+        observe(track, look_at, start_ns + i, session, LifecycleConfig())
     return track
 
 
@@ -110,17 +118,21 @@ def test_taken_apart_each_has_what_was_seen_of_it() -> None:
 
 
 def test_one_came_after_the_other_only_if_both_were_never_there_at_once() -> None:
-    old, new = known(), see(known("pot", "blue", POT_M), [], "blue", POT_M)
-    new.first_seen_ns, new.first_session = 100, "b"
+    old, new = known(), known("pot", "blue", POT_M, 100, "b")
     assert came_after(old, new)
     assert came_after(new, old)
-    new.first_session = "a"
+    assert not came_after(old, known("pot", "blue", POT_M, 100, "a"))
+    assert not came_after(old, known("mug", start_ns=100, session="b"))
+    old.last_seen_ns = 101
     assert not came_after(old, new)
-    new.first_session, old.last_seen_ns = "b", 101
-    assert not came_after(old, new)
-    mug = known()
-    mug.first_seen_ns, mug.first_session = 100, "b"
-    assert not came_after(known(), mug)
+
+
+def test_what_was_carried_there_came_after_although_it_is_known_for_longer() -> None:
+    book, pot = known("book", start_ns=20), known("pot", "blue", POT_M)
+    assert not came_after(book, pot)
+    continue_elsewhere(pot, known("pot", "blue", POT_M, 100, "b"), 110, "b")
+    assert (pot.first_seen_ns, pot.arrived_ns) == (1, 100)
+    assert came_after(book, pot)
 
 
 def test_what_stands_on_an_unseen_thing_hides_it_unless_both_were_seen_at_once() -> None:
@@ -181,3 +193,19 @@ def test_what_a_person_keeps_as_it_is_becomes_doubtful_instead() -> None:
     assert (mug.label, mug.state) == ("mug", "unknown")
     assert plant.state == "unknown"
     assert [track.label for track in mapper.graph if track.is_there] == ["table", "bottle"]
+
+
+def test_what_something_was_put_upon_is_doubtful_until_it_turns_up_elsewhere() -> None:
+    book = Thing("book", (1.8, 0.1, 0.735), (0.24, 0.24, 0.03), BLUE)
+    pot = Thing("pot", (-1.6, -1.4, 0.15), (0.28, 0.28, 0.3), (200, 30, 30))
+    mapper, world = make(label_noise=0.0), World((TABLE, book, pot))
+    live(mapper, world, "a")
+    ids = {track.label: track.id for track in mapper.graph.confirmed()}
+    world.things = (TABLE, pot.at(1.8, 0.1, 0.87))
+    live(mapper, world, "b")
+    known = mapper.graph.get(ids["book"])
+    assert known is not None
+    assert known.state == "unknown"
+    world.things = (TABLE, pot.at(1.8, 0.1, 0.87), book.at(-1.2, 1.2, 0.12))
+    start_ns = live(mapper, world, "c")
+    assert [(c.kind, c.object_id) for c in mapper.graph.changes(since_ns=start_ns)] == [("moved", ids["book"])]
