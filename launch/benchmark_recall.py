@@ -27,10 +27,10 @@ from embodied.figures import MeasuredFigure, write_figures
 from embodied.geometry import intrinsics_from_fov
 from embodied.messages import Box
 from embodied.progress import Progress
-from memory_bank.archive import KeyframeArchive
-from memory_bank.keyframes import Keyframe
-from memory_bank.sqlite_store import SqliteStore
-from memory_bank.store import KEYFRAMES_PER_BLOCK, Batch
+from memory_bank.episodes.archive import KeyframeArchive
+from memory_bank.episodes.keyframes import Keyframe
+from memory_bank.stores.protocol import KEYFRAMES_PER_BLOCK, Batch
+from memory_bank.stores.sqlite_store import SqliteStore
 
 ROWS: tuple[tuple[str, float | None, bool], ...] = (
     ("meaning", None, False),

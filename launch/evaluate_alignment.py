@@ -21,13 +21,13 @@ from embodied.figures import mean_figure, write_figures
 from embodied.geometry import planar_pose, wrap_angle, yaw_of
 from embodied.messages import Observation, SessionStart
 from embodied.progress import Progress
-from memory_bank.alignment import AlignmentConfig, Finding, Grid, align
 from memory_bank.bank import MemoryBank
-from memory_bank.frames import matrix_of, pose_of
+from memory_bank.frames.alignment import AlignmentConfig, Finding, Grid, align
+from memory_bank.frames.poses import matrix_of, pose_of
 from memory_bank.mapper import Mapper, MapperConfig
+from memory_bank.objects.track import Track
 from memory_bank.perception.simulator import SimulatorPerception, SimulatorPerceptionConfig
-from memory_bank.sqlite_store import SqliteStore
-from memory_bank.track import Track
+from memory_bank.stores.sqlite_store import SqliteStore
 from sim.houses import change_overnight, generate_house
 from sim.judge import score_changes, score_objects
 from sim.renderer import Renderer

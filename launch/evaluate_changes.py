@@ -17,8 +17,8 @@ from embodied.figures import mean_figure, write_figures
 from embodied.messages import ObjectRecord, Observation, SessionEnd, SessionStart
 from embodied.progress import Progress
 from memory_bank.mapper import Mapper, MapperConfig
+from memory_bank.objects.track import Track
 from memory_bank.perception.simulator import SimulatorPerception, SimulatorPerceptionConfig
-from memory_bank.track import Track
 from sim.houses import generate_house
 from sim.houses.hard_changes import add_twin, hard_night
 from sim.judge import match_objects, score_changes, score_objects

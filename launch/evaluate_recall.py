@@ -16,6 +16,9 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from recall_diagnoses import diagnose, new_marks
+from recall_page import write_page
+from recall_world import Detector, ask, live_in, new_memory
 
 from embodied.config import Config
 from embodied.errors import ConfigurationError
@@ -24,9 +27,6 @@ from embodied.messages import Answer, Query
 from embodied.progress import Progress
 from memory_bank.bank import MemoryBank
 from memory_bank.features.registry import build_text_encoder
-from recall_diagnoses import diagnose, new_marks
-from recall_page import write_page
-from recall_world import Detector, ask, live_in, new_memory
 from sim.recall_questions import Probe, Timeline, lures, make_probes
 
 CORRECT_GOAL = AUROC_GOAL = DIAGNOSIS_GOAL = 0.95

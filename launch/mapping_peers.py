@@ -15,8 +15,8 @@ from scipy.spatial import cKDTree
 from embodied.arrays import DepthMetres, Float, Int, Points, Transform
 from embodied.geometry import invert, pixel_rays, transform_points
 from embodied.messages import Intrinsics
-from memory_bank.association import boxes_touch
-from memory_bank.voxels import pack
+from memory_bank.geometry.voxels import pack
+from memory_bank.objects.association import boxes_touch
 
 FEATURES = 512
 

@@ -10,11 +10,11 @@ import numpy as np
 from embodied.arrays import DepthMetres, Image, Int
 from embodied.geometry import intrinsics_from_fov, planar_pose
 from embodied.messages import CameraFrame, Observation, SessionStart
-from memory_bank.keyframes import Keyframe
+from memory_bank.episodes.keyframes import Keyframe
+from memory_bank.geometry.voxels import VoxelCloud, pack, unpack
 from memory_bank.mapper import Mapper, MapperConfig
+from memory_bank.objects.track import Track
 from memory_bank.perception.simulator import SimulatorPerception
-from memory_bank.track import Track
-from memory_bank.voxels import VoxelCloud, pack, unpack
 from sim.houses import generate_house
 from sim.renderer import Renderer
 from sim.sensors import DepthNoiseSettings, DepthSensor, PoseNoiseSettings, PoseSensor

@@ -13,7 +13,7 @@ from embodied.messages import Answer, Query, Recall
 from memory_bank.bank import MemoryBank
 from memory_bank.mapper import MapperConfig
 from memory_bank.perception.simulator import SimulatorPerception, SimulatorPerceptionConfig
-from memory_bank.sqlite_store import SqliteStore
+from memory_bank.stores.sqlite_store import SqliteStore
 from sim.houses import generate_house
 from sim.houses.changes import change_overnight
 from sim.recall_questions import Timeline

@@ -38,7 +38,7 @@ from embodied.security import Security, check_address, own_keys
 from embodied.supervisor import ProcessSpec, Supervisor
 from memory_bank.perception.onnx import OnnxConfig
 from memory_bank.server import MemoryConfig
-from memory_bank.stores import has_password
+from memory_bank.stores.opening import has_password
 from sim.robots.folder import FolderConfig
 from sim.robots.server import RobotBridgeConfig
 

@@ -19,15 +19,15 @@ from embodied.messages import (
     SessionStart,
     StreamMessage,
 )
-from memory_bank.agent_memory import AgentConfig, AgentMemory
-from memory_bank.alignment import AlignmentConfig
+from memory_bank.agent.agent_memory import AgentConfig, AgentMemory
 from memory_bank.features.protocol import ImageEncoder, TextEncoder
 from memory_bank.features.settings import FeaturesConfig
-from memory_bank.frame_keeper import FrameKeeper, Merge, place_for
-from memory_bank.frames import matrix_of, pose_of
+from memory_bank.frames.alignment import AlignmentConfig
+from memory_bank.frames.keeper import FrameKeeper, Merge, place_for
+from memory_bank.frames.poses import matrix_of, pose_of
 from memory_bank.mapper import FrameReport, Mapper, MapperConfig
 from memory_bank.perception.protocol import Detection, Perception, View
-from memory_bank.person import person_writers
+from memory_bank.person.writers import person_writers
 from memory_bank.restoring import (
     META_ADDRESS,
     META_FEATURES,
@@ -48,7 +48,7 @@ from memory_bank.restoring import (
 )
 from memory_bank.service import MemoryService, ServiceConfig
 from memory_bank.state import FrameState, Health, MemoryState
-from memory_bank.store import KEYFRAMES_PER_BLOCK, Batch, Contents, Store
+from memory_bank.stores.protocol import KEYFRAMES_PER_BLOCK, Batch, Contents, Store
 
 logger = logging.getLogger(__name__)
 

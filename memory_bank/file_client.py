@@ -6,13 +6,13 @@ from pathlib import Path
 
 from embodied.errors import StoreError
 from embodied.messages import MemoryRequest, MemoryResponse
-from memory_bank.agent_memory import AgentMemory
+from memory_bank.agent.agent_memory import AgentMemory
 from memory_bank.bank import MemoryBank
 from memory_bank.features.settings import LateImageEncoder, LateTextEncoder
 from memory_bank.mapper import MapperConfig
 from memory_bank.restoring import META_ADDRESS, features_of, occupancy_config_of, state_of
 from memory_bank.service import MemoryService, ServiceConfig
-from memory_bank.stores import is_database, open_store
+from memory_bank.stores.opening import is_database, open_store
 
 __all__ = ["FileMemory", "open_memory", "state_of"]
 

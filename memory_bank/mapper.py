@@ -11,30 +11,27 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import simplejpeg
 
-from embodied.arrays import Float, Image, Transform
+from embodied.arrays import Float, Transform
 from embodied.config import Config
 from embodied.errors import PerceptionError
-from embodied.messages import CameraFrame, Observation, SessionEnd, SessionStart
-from memory_bank.absence import Background
-from memory_bank.archive import KeyframeArchive
-from memory_bank.detections import DetectionConfig, Measured, MeasuredFrame, RayCache, measure_frame
-from memory_bank.eviction import KeyframeEviction
-from memory_bank.features.protocol import ImageEncoder
-from memory_bank.keyframes import (
+from embodied.messages import Observation, SessionEnd, SessionStart
+from memory_bank.episodes.archive import KeyframeArchive
+from memory_bank.episodes.eviction import KeyframeEviction
+from memory_bank.episodes.keyframes import (
     FrameFacts,
     Keyframe,
     KeyframeConfig,
     KeyframeSelector,
     coarse_depth,
+    make_crop,
     make_thumbnail,
 )
-from memory_bank.lifecycle import confirm, continue_elsewhere, declare_gone, doubt, offer_view
-from memory_bank.linking import LinkingConfig, find_moves, is_newcomer, last_seen_empty, last_seen_occupied
-from memory_bank.occupancy import OccupancyConfig, OccupancyMap
-from memory_bank.perception.protocol import Perception, View
-from memory_bank.replacement import (
+from memory_bank.features.protocol import ImageEncoder
+from memory_bank.objects.absence import Background
+from memory_bank.objects.lifecycle import confirm, continue_elsewhere, declare_gone, doubt, offer_view
+from memory_bank.objects.linking import LinkingConfig, find_moves, is_newcomer, last_seen_empty, last_seen_occupied
+from memory_bank.objects.replacement import (
     ReplacementConfig,
     can_take_apart,
     fills_place,
@@ -43,10 +40,13 @@ from memory_bank.replacement import (
     is_the_same,
     take_apart,
 )
-from memory_bank.scene_graph import SceneGraph
-from memory_bank.told import meet_told
-from memory_bank.track import BestView, Track
-from memory_bank.tracker import Tracker, TrackerConfig, ViewInput, ViewResult
+from memory_bank.objects.scene_graph import SceneGraph
+from memory_bank.objects.told import meet_told
+from memory_bank.objects.track import BestView, Track
+from memory_bank.objects.tracker import Tracker, TrackerConfig, ViewInput, ViewResult
+from memory_bank.perception.detections import DetectionConfig, Measured, MeasuredFrame, RayCache, measure_frame
+from memory_bank.perception.protocol import Perception, View, view_of
+from memory_bank.space.occupancy import OccupancyConfig, OccupancyMap
 
 
 class MapperConfig(Config):
@@ -69,7 +69,7 @@ class MapperConfig(Config):
     link_every: int = 25
     """Frames between looks for moved things during a session."""
     background: Literal["level", "mesh"] = "level"
-    """What to expect where a thing is gone: the level surface that it stood on, or also a mesh of what was behind it."""
+    """What to expect where a thing is gone: the level surface that it stood on, or also a mesh of what is behind."""
     background_keyframes: int = 400
     """The latest so many make that mesh; it needs open3d."""
 
@@ -230,7 +230,7 @@ class Mapper:
         for camera in observation.cameras:
             if camera.depth is None:
                 continue
-            view = _decode(observation, camera)
+            view = view_of(observation, camera)
             rays = self._rays.rays(camera.intrinsics)
             stage_ms.done("decode")
             if steady:
@@ -353,7 +353,7 @@ class Mapper:
             crop_jpeg=b"",
         )
         if offer_view(track, picture, settings):
-            picture.crop_jpeg = _crop(view.rgb, thing.bounds_px, self.config.crop_px, self.config.crop_quality)
+            picture.crop_jpeg = make_crop(view.rgb, thing.bounds_px, self.config.crop_px, self.config.crop_quality)
 
     # ------------------------------------------------------------------------------------------- what became of it
 
@@ -460,25 +460,6 @@ class _Stages:
         self._since = now
 
 
-def _decode(observation: Observation, camera: CameraFrame) -> View:
-    """Return what a detector works on."""
-    assert camera.depth is not None
-    rgb: Image = camera.rgb
-    if camera.rgb_encoding == "jpeg":
-        rgb = simplejpeg.decode_jpeg(camera.rgb.tobytes(), colorspace="RGB")
-    return View(
-        session=observation.session,
-        seq=observation.seq,
-        stamp_ns=observation.stamp_ns,
-        rgb=rgb,
-        depth_m=camera.depth.astype(np.float32) * np.float32(1e-3),
-        intrinsics=camera.intrinsics,
-        T_world_camera=observation.T_world_base @ camera.T_base_camera,
-        segments=camera.segments,
-        segment_labels=camera.segment_labels,
-    )
-
-
 def _view_input(view: View, frame: MeasuredFrame) -> ViewInput:
     """Return what the tracker works on."""
     return ViewInput(
@@ -489,13 +470,3 @@ def _view_input(view: View, frame: MeasuredFrame) -> ViewInput:
         intrinsics=view.intrinsics,
         T_world_camera=view.T_world_camera,
     )
-
-
-def _crop(rgb: Image, bounds_px: tuple[int, int, int, int], longest_px: int, quality: int) -> bytes:
-    """Return a JPEG of the part of an image around some bounds, thinned to at most ``longest_px`` a side."""
-    top, bottom, left, right = bounds_px
-    pad = 2 + (max(bottom - top, right - left)) // 7
-    part = rgb[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad]
-    step = max(1, -(-max(part.shape[:2]) // longest_px))
-    jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(part[::step, ::step]), quality=quality, colorspace="RGB")
-    return jpeg

@@ -6,16 +6,16 @@ import msgspec
 
 from embodied.errors import ConfigurationError, StoreError
 from embodied.messages import PlaceRecord
-from memory_bank.archive import Fetch, KeyframeArchive
+from memory_bank.episodes.archive import Fetch, KeyframeArchive
 from memory_bank.features.protocol import ImageEncoder
 from memory_bank.features.settings import FeaturesConfig
-from memory_bank.occupancy import OccupancyConfig, OccupancyMap
-from memory_bank.places import NO_PLACES, PlaceMap
-from memory_bank.rooms import EMPTY_ROOMS, RoomMap
-from memory_bank.rows import read_struct
+from memory_bank.objects.track import Track
+from memory_bank.space.occupancy import OccupancyConfig, OccupancyMap
+from memory_bank.space.places import NO_PLACES, PlaceMap
+from memory_bank.space.rooms import EMPTY_ROOMS, RoomMap
 from memory_bank.state import FrameState, Health, MemoryState, frame_of
-from memory_bank.store import Contents
-from memory_bank.track import Track
+from memory_bank.stores.protocol import Contents
+from memory_bank.stores.rows import read_struct
 
 META_HEALTH = "health"
 META_OCCUPANCY = "occupancy"

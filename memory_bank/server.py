@@ -14,19 +14,19 @@ from embodied.errors import ConfigurationError, DeadlineExceeded
 from embodied.messages import GetMap, MemoryRequest, SessionEnd
 from embodied.process import ProcessConfig, ProcessLink, run_process
 from embodied.transport import Call, LosslessConsumer, RpcServer, Security, wait_any
-from memory_bank.agent_memory import AgentConfig
-from memory_bank.alignment import AlignmentConfig
+from memory_bank.agent.agent_memory import AgentConfig
 from memory_bank.allocator import keep_freed_memory
 from memory_bank.bank import MemoryBank
 from memory_bank.features.registry import build_image_encoder, build_text_encoder
 from memory_bank.features.settings import FeaturesConfig
+from memory_bank.frames.alignment import AlignmentConfig
 from memory_bank.mapper import MapperConfig
 from memory_bank.perception.geometric import GeometricConfig
 from memory_bank.perception.onnx import OnnxConfig
 from memory_bank.perception.protocol import Perception
 from memory_bank.perception.simulator import SimulatorPerceptionConfig
 from memory_bank.service import ServiceConfig
-from memory_bank.stores import open_store
+from memory_bank.stores.opening import open_store
 
 IDLE_S = 0.2
 """A stream silent for so long is committed as far as it came."""

@@ -45,22 +45,22 @@ from embodied.messages import (
     RoomsReply,
     SessionsReply,
 )
-from memory_bank.appearance import COLOURS
+from memory_bank.episodes.views import Views, ViewsConfig
 from memory_bank.features.protocol import ImageEncoder, TextEncoder
-from memory_bank.floor_plan import RoomsConfig
-from memory_bank.frame_views import moved_map, moved_place, moved_view
-from memory_bank.frames import Pose, inverted, pose_of
-from memory_bank.grammar import parse
-from memory_bank.matching import MemoryView
-from memory_bank.meaning import Meaning
-from memory_bank.places import PlaceMap, PlacesConfig, find_places
-from memory_bank.recall import answer
-from memory_bank.records import RoomIndex, history_of, named_rooms, object_records
-from memory_bank.relations import RelationConfig
-from memory_bank.rooms import RoomMap, segment_rooms
+from memory_bank.frames.poses import Pose, inverted, pose_of
+from memory_bank.frames.views import moved_map, moved_place, moved_view
+from memory_bank.objects.appearance import COLOURS
+from memory_bank.objects.records import RoomIndex, history_of, named_rooms, object_records
+from memory_bank.objects.relations import RelationConfig
+from memory_bank.recall.answers import answer
+from memory_bank.recall.grammar import parse
+from memory_bank.recall.matching import MemoryView
+from memory_bank.recall.meaning import Meaning
+from memory_bank.space.floor_plan import RoomsConfig
+from memory_bank.space.places import PlaceMap, PlacesConfig, find_places
+from memory_bank.space.rooms import RoomMap, segment_rooms
+from memory_bank.space.upper_walls import UpperWalls, UpperWallsConfig
 from memory_bank.state import FrameState, Health, MemoryState, frame_of
-from memory_bank.upper_walls import UpperWalls, UpperWallsConfig
-from memory_bank.views import Views, ViewsConfig
 
 __all__ = ["Health", "MemoryService", "MemoryState", "ServiceConfig"]
 

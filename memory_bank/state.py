@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from embodied.messages import Point, SessionRecord
-from memory_bank.archive import KeyframeArchive
-from memory_bank.occupancy import OccupancyMap
-from memory_bank.places import NO_PLACES, PlaceMap
-from memory_bank.rooms import EMPTY_ROOMS, RoomMap
-from memory_bank.scene_graph import SceneGraph
-from memory_bank.track import Track
+from memory_bank.episodes.archive import KeyframeArchive
+from memory_bank.objects.scene_graph import SceneGraph
+from memory_bank.objects.track import Track
+from memory_bank.space.occupancy import OccupancyMap
+from memory_bank.space.places import NO_PLACES, PlaceMap
+from memory_bank.space.rooms import EMPTY_ROOMS, RoomMap
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):

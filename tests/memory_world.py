@@ -19,12 +19,12 @@ from embodied.messages import (
     RoomRecord,
     SessionRecord,
 )
-from memory_bank.appearance import Appearance
-from memory_bank.keyframes import Keyframe
-from memory_bank.matching import MemoryView
-from memory_bank.store import Batch
-from memory_bank.track import BestView, Track
-from memory_bank.voxels import VoxelCloud
+from memory_bank.episodes.keyframes import Keyframe
+from memory_bank.geometry.voxels import VoxelCloud
+from memory_bank.objects.appearance import Appearance
+from memory_bank.objects.track import BestView, Track
+from memory_bank.recall.matching import MemoryView
+from memory_bank.stores.protocol import Batch
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS

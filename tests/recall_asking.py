@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from embodied.messages import Answer, Query
-from memory_bank.grammar import parse
-from memory_bank.matching import MemoryView
-from memory_bank.recall import answer
+from memory_bank.recall.answers import answer
+from memory_bank.recall.grammar import parse
+from memory_bank.recall.matching import MemoryView
 from memory_world import house_view
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from embodied.errors import StoreError
-from memory_bank.rooms import segment_rooms
-from memory_bank.store import KEYFRAMES_PER_BLOCK, META_UNFINISHED, Batch, Contents, Store
+from memory_bank.space.rooms import segment_rooms
+from memory_bank.stores.protocol import KEYFRAMES_PER_BLOCK, META_UNFINISHED, Batch, Contents, Store
 from memory_world import SESSIONS, make_batch, make_keyframe, make_track
 
 OpenStore = Callable[..., Store]

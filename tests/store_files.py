@@ -7,8 +7,8 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from memory_bank.sqlite_store import SqliteStore
-from memory_bank.store import Contents
+from memory_bank.stores.protocol import Contents
+from memory_bank.stores.sqlite_store import SqliteStore
 from store_contract import comparable
 
 

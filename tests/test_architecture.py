@@ -46,7 +46,7 @@ OWNERS = {
     "pytorch3d": "policies",
     "safetensors": "policies",
 }
-ALSO_ALLOWED = {("memory_bank/kernels.py", "torch"), ("memory_bank/kernels.py", "pytorch3d")}
+ALSO_ALLOWED = {("memory_bank/geometry/kernels.py", "torch"), ("memory_bank/geometry/kernels.py", "pytorch3d")}
 """Its kernels have a second backend, the operations of pytorch3d; it is loaded only when it is asked for."""
 DISTRIBUTIONS = {
     "zmq": "pyzmq", "PIL": "pillow", "google": "protobuf", "mcap_protobuf": "mcap-protobuf-support",

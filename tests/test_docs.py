@@ -10,7 +10,7 @@ from typing import Iterator, List, Tuple
 import pytest
 
 from embodied import message_docs, messages
-from memory_bank import grammar, times
+from memory_bank.recall import grammar, times
 from source_tree import ROOT, shown
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -14,7 +14,7 @@ from embodied.arrays import Bool, Float, Points, Transform
 from embodied.messages import Box, Intrinsics
 from memory_bank.dense.casting import MeshCaster
 from memory_bank.dense.fusion import Fusion, FusionConfig
-from memory_bank.keyframes import DEPTH_STRIDE_PX, Keyframe
+from memory_bank.episodes.keyframes import DEPTH_STRIDE_PX, Keyframe
 
 BACKGROUND = FusionConfig(voxel_m=0.04, max_depth_m=5.0, min_weight=1.0)
 """Coarse depth carries no finer surface."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+import simplejpeg
+
 from embodied.arrays import DepthMetres, Image, Mask, Transform
-from embodied.messages import Intrinsics
+from embodied.messages import CameraFrame, Intrinsics, Observation
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,22 @@ class Perception(Protocol):
                 with a warning; it never serves an empty list as if nothing were there.
         """
         ...
+
+
+def view_of(observation: Observation, camera: CameraFrame) -> View:
+    """Return what a detector works on."""
+    assert camera.depth is not None
+    rgb: Image = camera.rgb
+    if camera.rgb_encoding == "jpeg":
+        rgb = simplejpeg.decode_jpeg(camera.rgb.tobytes(), colorspace="RGB")
+    return View(
+        session=observation.session,
+        seq=observation.seq,
+        stamp_ns=observation.stamp_ns,
+        rgb=rgb,
+        depth_m=camera.depth.astype(np.float32) * np.float32(1e-3),
+        intrinsics=camera.intrinsics,
+        T_world_camera=observation.T_world_base @ camera.T_base_camera,
+        segments=camera.segments,
+        segment_labels=camera.segment_labels,
+    )

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from embodied.messages import Box, Point
-from memory_bank.appearance import COLOURS
-from memory_bank.detections import Measured
-from memory_bank.lifecycle import LifecycleConfig, continue_elsewhere, declare_gone, new_track, observe
-from memory_bank.scene_graph import SceneGraph
-from memory_bank.track import Track
+from memory_bank.objects.appearance import COLOURS
+from memory_bank.objects.lifecycle import LifecycleConfig, continue_elsewhere, declare_gone, new_track, observe
+from memory_bank.objects.scene_graph import SceneGraph
+from memory_bank.objects.track import Track
+from memory_bank.perception.detections import Measured
 from sim.truth import TrueChange, TruthObject, TruthSession
 from source_tree import ROOT
 

@@ -22,8 +22,8 @@ from embodied.recording import export_session, read_session
 from embodied.security import allow_client, new_keys, trust_server
 from folder_recordings import write_recording
 from memory_bank.mapper import Mapper, MapperConfig
+from memory_bank.objects.track import Track
 from memory_bank.perception.geometric import GeometricPerception
-from memory_bank.track import Track
 from sim.robots.folder import FolderConfig, FolderRobot
 from sim.robots.server import to_observation
 

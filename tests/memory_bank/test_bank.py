@@ -38,7 +38,7 @@ from memory_bank.file_client import FileMemory, open_memory
 from memory_bank.mapper import MapperConfig
 from memory_bank.perception.simulator import SimulatorPerception
 from memory_bank.service import MemoryService
-from memory_bank.sqlite_store import SqliteStore
+from memory_bank.stores.sqlite_store import SqliteStore
 
 THINGS = (TABLE, MUG, CHAIR, PLANT)
 

@@ -8,9 +8,9 @@ import pytest
 
 from box_world import BLUE, CHAIR, MUG, PLANT, RED, TABLE, Thing, World, tour
 from memory_bank.mapper import FrameReport, Mapper, MapperConfig
+from memory_bank.objects.track import Track
 from memory_bank.perception.protocol import Detection, View
 from memory_bank.perception.simulator import SimulatorPerception, SimulatorPerceptionConfig
-from memory_bank.track import Track
 
 HOME = (TABLE, MUG, CHAIR, PLANT)
 BAG = Thing("bag", (1.0, -2.2, 0.2), (0.4, 0.3, 0.4), BLUE)

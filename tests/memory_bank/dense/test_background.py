@@ -7,7 +7,7 @@ from box_world import INTRINSICS, MUG, T_BASE_CAMERA, TABLE, render
 from embodied.geometry import planar_pose
 from embodied.messages import Box
 from memory_bank.dense.background import KeyframeBackground, leaves_box_at
-from memory_bank.keyframes import Keyframe, coarse_depth
+from memory_bank.episodes.keyframes import Keyframe, coarse_depth
 
 WALL_X_M = 4.0
 

@@ -1,0 +1,1 @@
+"""What was seen when: keyframes, kept by the million, and finding among them."""

@@ -1,0 +1,1 @@
+"""Several map frames in one memory, and how they become one."""

@@ -1,0 +1,1 @@
+"""Boxes, voxels and what is computed of them."""

@@ -1,0 +1,1 @@
+"""From questions to answers: grammar, queries, sentences, confidence."""

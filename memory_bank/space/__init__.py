@@ -1,0 +1,1 @@
+"""Floor plan: free space, rooms, and the places in them."""

@@ -1,0 +1,1 @@
+"""Where a memory lies when no process holds it."""
