@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Iterable, List, Optional, Protocol, Tuple, Type, TypeVar, Union, runtime_checkable
+from typing import Any, Callable, Iterable, Optional, Protocol, Tuple, Type, TypeVar, Union, runtime_checkable
 
 import numpy as np
 
@@ -55,6 +54,7 @@ from embodied.messages import (
     TokensReply,
     WriteTokens,
 )
+from embodied.plugins import load_plugin
 from embodied.security import Security
 from embodied.transport import RpcClient
 
@@ -360,14 +360,6 @@ class Memory:
         return response
 
 
-def installed_backends() -> List[Any]:
-    """Return the entry points of packages that open memory files; usually one."""
-    found: Any = metadata.entry_points()
-    if hasattr(found, "select"):
-        return list(found.select(group=ENTRY_POINT_GROUP))
-    return list(found.get(ENTRY_POINT_GROUP, ()))  # a dictionary on Python 3.9
-
-
 def _open_address(
     address: str, timeout_s: float, security: Optional[Security], while_waiting: Optional[Callable[[], None]]
 ) -> MemoryBackend:
@@ -392,17 +384,7 @@ def installed_function(name: str) -> Any:
     Raises:
         ConfigurationError: There is no such package, or it does not load.
     """
-    entry_points = [entry_point for entry_point in installed_backends() if entry_point.name == name]
-    if not entry_points:
-        raise ConfigurationError(
-            "nothing installed here opens memory files; install the distribution embodied-memory (Python 3.10 or "
-            "newer), or ask a running memory by its address"
-        )
-    try:
-        return entry_points[0].load()
-    except (ImportError, AttributeError, SyntaxError, TypeError) as error:
-        # The memory bank needs a newer Python than this package; its own import is what may fail, in any of these ways.
-        raise ConfigurationError(f"cannot load {entry_points[0].value}, which opens memory files: {error}") from error
+    return load_plugin(ENTRY_POINT_GROUP, name, "opens memory files", ", or ask a running memory by its address")
 
 
 def _suggestion(path: Path) -> str:

@@ -16,13 +16,14 @@ def installed_plugins(group: str) -> List[Any]:
     return list(found.get(group, ()))  # a dictionary on Python 3.9
 
 
-def load_plugin(group: str, name: str, does: str) -> Any:
+def load_plugin(group: str, name: str, does: str, otherwise: str = "") -> Any:
     """Return the function that an installed package names.
 
     Args:
         group: Of the entry point.
         name: Of the entry point.
         does: What it does, in words, for the error.
+        otherwise: What one can do without it.
 
     Raises:
         ConfigurationError: Nothing installed has it, or it cannot be loaded.
@@ -30,7 +31,7 @@ def load_plugin(group: str, name: str, does: str) -> Any:
     points = [point for point in installed_plugins(group) if point.name == name]
     if not points:
         raise ConfigurationError(
-            f"nothing installed here {does}; install the distribution embodied-memory (Python 3.10 or newer)"
+            f"nothing installed here {does}; install the distribution embodied-memory (Python 3.10 or newer){otherwise}"
         )
     try:
         return points[0].load()

@@ -9,7 +9,7 @@ from typing import Any, Callable
 import msgspec
 import numpy as np
 
-from embodied.errors import ConfigurationError, MalformedMessage, PerceptionError
+from embodied.errors import ConfigurationError, MalformedMessage, PerceptionError, StoreError
 from embodied.messages import (
     MemoryRequest,
     MemoryResponse,
@@ -20,6 +20,7 @@ from embodied.messages import (
     StreamMessage,
 )
 from memory_bank.agent.agent_memory import AgentConfig, AgentMemory
+from memory_bank.episodes.eviction import check_keyframes
 from memory_bank.features.protocol import ImageEncoder, TextEncoder
 from memory_bank.features.settings import FeaturesConfig
 from memory_bank.frames.alignment import AlignmentConfig
@@ -104,7 +105,7 @@ class MemoryBank:
 
         Raises:
             StoreError: What is stored is damaged.
-            ConfigurationError: The vectors that are stored were made by another image encoder.
+            ConfigurationError: The vectors that are stored are another image encoder's, or a strategy cannot work.
         """
         self._store = store
         self._timer = timer
@@ -123,6 +124,7 @@ class MemoryBank:
         self._about = _about(address, features)
         self.n_uncommitted = 1 if address else 0
         """Messages taken in, and requests carried out, since the last commit."""
+        self._failure = ""  # Why nothing is taken in or answered any more.
         self.writers: dict[type, Writer] = {}
         """By type of request: what changes the memory. Each notes what it changed (``changed``, ``batch``)."""
         contents = store.load()
@@ -133,6 +135,7 @@ class MemoryBank:
         self.service.readers.update(agent.readers)
 
     def _restore(self, contents: Contents) -> None:
+        check_keyframes(self._config.keyframes, has_vectors=self._image_encoder is not None)
         state, next_track = self.state, next_track_of(contents)
         state.sessions = {session.session: session for session in contents.sessions}
         restore_keyframes(state.keyframes, contents, self._store.keyframes)
@@ -200,14 +203,35 @@ class MemoryBank:
     # ------------------------------------------------------------------------------------------ requests
 
     def handle(self, request: MemoryRequest) -> MemoryResponse:
-        """Answer a request; one that changes the memory is on disk when this returns."""
+        """Answer a request; one that changes the memory is on disk when this returns.
+
+        Raises:
+            StoreError: It cannot be written; or an earlier change could not.
+            StaleEdit: See ``person_writers``.
+            ValueError: The request makes no sense; nothing was changed.
+        """
+        self._check_usable()
         writer = self.writers.get(type(request))
         if writer is None:
             return self.service.handle(request)
-        response = writer(request)
+        try:
+            response = writer(request)
+        except StoreError as error:
+            if self.batch:
+                self._give_up(error)
+            raise
         self.n_uncommitted += 1
         self.commit()
         return response
+
+    def _check_usable(self) -> None:
+        if self._failure:
+            raise StoreError(f"this memory could not write and has to be opened again: {self._failure}")
+
+    def _give_up(self, error: Exception) -> None:
+        """Refuse everything from now on: memory holds what its asker was told is not stored, and may never be."""
+        self._failure = str(error) or type(error).__name__
+        self.n_uncommitted += 1
 
     def changed(self, frame: FrameState, *track_ids: str, of_map: bool = False) -> None:
         """Let tracks of a frame be stored anew, or taken out of the store if the graph has them no more."""
@@ -228,8 +252,9 @@ class MemoryBank:
         """
         self.state.keyframes.remove(indices)
         self.batch.removed_keyframes |= set(indices)
-        # What was found in them goes too; it is found again in those that are left.
-        self.batch.removed_meta |= {META_UPPER_WALLS + name for name in self.state.frames}
+        for name in self.state.frames if indices else ():
+            # What was found in them goes too; it is found again in those that are left.
+            self._put_row(META_UPPER_WALLS + name, None)
         self.n_uncommitted += 1
         self.commit()
         self._store.purge()
@@ -242,7 +267,9 @@ class MemoryBank:
         Raises:
             ConfigurationError: A session that cannot go into this memory.
             MalformedMessage: An observation of no session, or of another one.
+            StoreError: An earlier change could not be written.
         """
+        self._check_usable()
         if isinstance(message, SessionStart):
             self._start(message)
         elif isinstance(message, SessionEnd):
@@ -368,17 +395,22 @@ class MemoryBank:
             self._put_session(record)
         ours = {record.session for record in records}
         self.batch.keyframes = [k for k in self.batch.keyframes if k.session not in ours] + keyframes
-        self._changed_maps.discard(found.source.name)
-        self._forget_derived(found)
+        self._forget_rows(found)
         self._last_xy_m = None
         self.changed(found.target, *merged.removed_ids, *merged.dirty_ids, of_map=True)
         self._count("merge", (self._timer() - started_s) * 1e3)
 
-    def _forget_derived(self, found: Merge) -> None:
-        """Let what is stored of a frame's keyframes be found anew: those of another one have come among them."""
-        found.target.upper_walls = b""
-        self.batch.removed_meta |= {META_UPPER_WALLS + found.source.name, META_PLACES + found.source.name}
-        self.batch.removed_meta.add(META_UPPER_WALLS + found.target.name)
+    def _forget_rows(self, found: Merge) -> None:
+        """Take out of the store what it has of a frame that is no more, and what is now to be found anew."""
+        source, target = found.source.name, found.target
+        self.service.drop(source)
+        self._changed_maps.discard(source)
+        self.batch.removed_frames.add(source)
+        self.batch.maps.pop(source, None)
+        self.batch.rooms.pop(source, None)
+        target.upper_walls = b""  # Keyframes of the other frame have come among its own.
+        for name in (META_UPPER_WALLS + source, META_PLACES + source, META_UPPER_WALLS + target.name):
+            self._put_row(name, None)
 
     def _put_session(self, record: SessionRecord) -> None:
         self.state.sessions[record.session] = self.batch.sessions[record.session] = record
@@ -406,8 +438,10 @@ class MemoryBank:
         """Put everything taken in so far on disk.
 
         Raises:
-            StoreError: It cannot be written; nothing of it was.
+            StoreError: It cannot be written; nothing of it was, nor will be: this memory refuses everything from then
+                on. What is stored is to be opened anew.
         """
+        self._check_usable()
         if not self.n_uncommitted:
             return
         started_s = self._timer()
@@ -429,7 +463,11 @@ class MemoryBank:
         self.batch.keyframe_blocks.update(blocks)
         if self._image_encoder is not None:
             self.batch.meta[META_IMAGE_ENCODER] = self._image_encoder.name.encode()
-        self._store.write(self.batch)
+        try:
+            self._store.write(self.batch)
+        except Exception as error:
+            self._give_up(error)
+            raise
         self.state.keyframes.stored()
         self._n_sealed = max(self._n_sealed, self.state.keyframes.next_index // KEYFRAMES_PER_BLOCK)
         self.batch, self._changed_maps = Batch(), set()

@@ -38,7 +38,7 @@ class FileMemory:
             raise
 
     def _read(self) -> None:
-        self._version = self._store.version
+        version = self._store.version
         contents = self._store.load()
         self._occupancy = occupancy_config_of(contents)
         self._address = contents.meta.get(META_ADDRESS, b"").decode(errors="replace")
@@ -50,6 +50,7 @@ class FileMemory:
             LateImageEncoder(names.image) if names.image else None,
         )
         self._service.readers.update(AgentMemory(None, contents.meta, lambda name, body: None).readers)
+        self._version = version  # Not before: what cannot be read must not be answered from what was read earlier.
 
     def call(self, request: MemoryRequest) -> MemoryResponse:
         """Answer one request from what is on disk now; what it changes is on disk when this returns.

@@ -125,7 +125,7 @@ class Mapper:
         self._tracker = Tracker(config.tracker, self.graph)
         self._encoder = image_encoder
         self._selector = KeyframeSelector(config.keyframes, has_vectors=image_encoder is not None)
-        self._eviction = KeyframeEviction(config.keyframes)
+        self._eviction = KeyframeEviction(config.keyframes, has_vectors=image_encoder is not None)
         self._evicted: list[int] = []
         self._rays = RayCache()
         self._keyframes = KeyframeArchive() if keyframes is None else keyframes

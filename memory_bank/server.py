@@ -161,12 +161,15 @@ class MemoryServer:
             self._consumer.acknowledge()
 
     def _commit(self) -> None:
-        if not self._bank.n_uncommitted:
-            return
-        self._bank.commit()
-        if self._consumer is not None:
+        if self._bank.n_uncommitted:
+            self._bank.commit()
+            self._link.worked(0, **{f"{stage}_ms": mean_ms for stage, mean_ms in self._bank.stage_ms.items()})
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Tell how much of the stream is on disk; requests that change the memory commit it, too."""
+        if self._consumer is not None and not self._bank.n_uncommitted:
             self._consumer.acknowledge(durable=self._consumer.n_received)
-        self._link.worked(0, **{f"{stage}_ms": mean_ms for stage, mean_ms in self._bank.stage_ms.items()})
 
     def _answer(self) -> None:
         """Answer what has come in, for a bounded time."""
@@ -177,7 +180,8 @@ class MemoryServer:
             else:
                 call.answer(self._bank.handle)
             if time.monotonic() >= end_s:
-                return
+                break
+        self._acknowledge()
 
     def _has(self, request: GetMap) -> bool:
         """Tell whether a session's observation is in the map, or can no longer come."""

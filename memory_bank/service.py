@@ -45,7 +45,7 @@ from embodied.messages import (
     RoomsReply,
     SessionsReply,
 )
-from memory_bank.episodes.views import Views, ViewsConfig
+from memory_bank.episodes.views import Views, ViewsConfig, check_retrieve
 from memory_bank.features.protocol import ImageEncoder, TextEncoder
 from memory_bank.frames.poses import Pose, inverted, pose_of
 from memory_bank.frames.views import moved_map, moved_place, moved_view
@@ -80,6 +80,14 @@ class ServiceConfig(Config):
     """How the free floor is covered with places."""
     views: ViewsConfig = ViewsConfig()
     """How pictures that fit a question are ranked."""
+
+
+def _check_instants(query: Query) -> None:
+    """Refuse numbers that are no instants, before they stop what counts in 64 bits."""
+    for name in ("since_ns", "until_ns", "unseen_since_ns", "known_ns"):
+        stamp_ns = getattr(query, name)
+        if stamp_ns is not None and not -(2**63) < stamp_ns < 2**63:
+            raise ValueError(f"{name}: expected nanoseconds since 1970 in 64 bits, got {stamp_ns}")
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,11 @@ class MemoryService:
             config: Settings.
             text_encoder: Compares free words with what is known; None to refuse such questions.
             image_encoder: What made the keyframes' vectors; None to refuse questions with pictures.
+
+        Raises:
+            ConfigurationError: Pictures cannot be ranked as the settings say.
         """
+        check_retrieve(config.views)
         self.state = state
         self._encoders = image_encoder, text_encoder
         self._meaning = Meaning(text_encoder) if text_encoder is not None else None
@@ -261,6 +273,11 @@ class MemoryService:
             walls.places_version = frame.map_version
         return frame.places
 
+    def drop(self, frame: str) -> None:
+        """Let go of what was derived of a frame that is no more."""
+        self._walls.pop(frame, None)
+        self._derived.pop(frame, None)
+
     def _derive(self, frame: FrameState) -> _Derived:
         derived = self._derived.get(frame.name)
         if derived is None or derived.version != frame.version:
@@ -284,6 +301,7 @@ class MemoryService:
     def _recall(self, request: Recall) -> Answer:
         question = request.question
         if isinstance(question, Query):
+            _check_instants(question)
             query, view = question, self.view_in(question.world_frame or self._frame_meant(question))
         else:
             query, view = self._parsed(question)

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 import embodied
 from embodied.cli import ask, doctor, edits, keys, logs, stores
 from embodied.cli.output import note, prepare
 from embodied.errors import EmbodiedError
+
+_OF_NUMBERS = ("--at", "--region", "--size")
+_NEGATIVE = re.compile(r"-[\d.]+,")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,14 +30,28 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _with_negative_numbers(arguments: Sequence[str]) -> List[str]:
+    """Return arguments in which "--at -1,2,0" is "--at=-1,2,0": else -1,2,0 would be taken for an option."""
+    joined: List[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in _OF_NUMBERS and _NEGATIVE.match(argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the command that ``arguments``, by default the program's own, ask for; return the exit code."""
     prepare()
-    parsed = build_parser().parse_args(arguments)
+    parsed = build_parser().parse_args(_with_negative_numbers(sys.argv[1:] if arguments is None else arguments))
     try:
         return parsed.run(parsed) or 0
-    except (EmbodiedError, ValueError) as error:
+    except EmbodiedError as error:
         note(f"embodied: {type(error).__name__}: {error}")
+        return 1
+    except ValueError as error:  # says what was expected; its name would say nothing more
+        note(f"embodied: {error}")
         return 1
     except BrokenPipeError:
         # The reader, such as head, has seen enough. Python would complain when it flushes at exit.

@@ -11,7 +11,7 @@ from typing import Any, List, Optional
 from embodied.cli import text
 from embodied.cli.output import note, say, say_json
 from embodied.client import Memory
-from embodied.errors import ConfigurationError, StoreError
+from embodied.errors import ConfigurationError, NotUnderstood, StoreError
 from embodied.messages import Answer, ObjectRecord
 from embodied.security import own_keys
 
@@ -88,14 +88,29 @@ def _answer(memory: Memory, arguments: argparse.Namespace) -> Answer:
     question = " ".join(arguments.question)
     if arguments.known_at:
         question = f"{question.rstrip(' ?.')} as you knew it at {arguments.known_at}"
-    if not arguments.llm:
-        return memory.recall(question)
-    from embodied import free_text
+    try:
+        if not arguments.llm:
+            return memory.recall(question)
+        from embodied import free_text
 
-    model = free_text.LanguageModel(
-        url=arguments.llm, model=arguments.llm_model, key_variable=arguments.llm_key_variable
-    )
-    return free_text.recall(memory, question, model)
+        model = free_text.LanguageModel(
+            url=arguments.llm, model=arguments.llm_model, key_variable=arguments.llm_key_variable
+        )
+        return free_text.recall(memory, question, model)
+    except NotUnderstood:
+        if arguments.known_at:
+            _check_known_at(memory, arguments.known_at)
+        raise
+
+
+def _check_known_at(memory: Memory, words: str) -> None:
+    """Refuse words that the memory does not read as a time."""
+    try:
+        memory.recall(f"how many rooms are there as you knew it at {words}?")
+    except NotUnderstood as error:
+        raise ValueError(
+            f'--known-at: expected a time such as "yesterday" or "2026-01-05 10:00", got {words!r}'
+        ) from error
 
 
 def find_object(memory: Memory, words: str, *, include_gone: bool = False) -> ObjectRecord:

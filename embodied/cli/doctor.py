@@ -14,7 +14,8 @@ from typing import Any, List, Sequence, Tuple
 
 import embodied
 from embodied.cli.output import say, table
-from embodied.client import installed_backends
+from embodied.client import ENTRY_POINT_GROUP
+from embodied.plugins import installed_plugins
 
 DISTRIBUTION = "embodied-memory"
 OTHER_DISTRIBUTION = "embodied"
@@ -64,13 +65,17 @@ OPTIONAL = (
     Library("tyro", ("tyro",), "the scripts in launch/"),
     Library("embreex", ("embreex",), "the house simulator's rays"),
     Library("trimesh", ("trimesh",), "the house simulator's meshes"),
-    Library("onnxruntime", ("onnxruntime", "onnxruntime-gpu"), "a detector of your own, as an ONNX file"),
-    Library("torch", ("torch",), "learned policies and training"),
+    Library("onnxruntime", ("onnxruntime", "onnxruntime-gpu"), "a detector of your own as an ONNX file (extra onnx)"),
+    Library("tokenizers", ("tokenizers",), "words by meaning (extra features)"),
+    Library("numba", ("numba",), "finding faster among many pictures (extra search)"),
+    Library("psycopg", ("psycopg",), "memories in PostgreSQL (extra fleet)"),
+    Library("mcp", ("mcp",), "tools for an assistant (extra mcp)"),
+    Library("torch", ("torch",), "pictures by meaning (extra vision), learned policies and training"),
     Library("pytorch3d", ("pytorch3d", "easypytorch3d"), "geometry of learned policies"),
     Library(
         "open3d",
         ("open3d", "open3d-cpu"),
-        "meshes fused from depth",
+        "meshes fused from depth (extra mapping)",
         ("libusb-1.0.so.0", "libEGL.so.1", "libGL.so.1", "libX11.so.6", "libudev.so.1", "libidn2.so.0"),
     ),
     Library("habitat_sim", ("habitat-sim",), "the Habitat simulator; it may live in an interpreter of its own"),
@@ -127,7 +132,7 @@ def check_disk(directory: Path) -> Finding:
 
 def check_backend() -> Finding:
     """Check that something installed opens memory files."""
-    values = [entry_point.value for entry_point in installed_backends() if entry_point.name == "file"]
+    values = [entry_point.value for entry_point in installed_plugins(ENTRY_POINT_GROUP) if entry_point.name == "file"]
     if values:
         return Finding("ok", "memory files", f"opened by {values[0]}")
     return Finding("missing", "memory files", f"nothing opens them: the distribution {DISTRIBUTION} is not installed")

@@ -11,7 +11,7 @@ from embodied.cli import text
 from embodied.cli.ask import find_object, memory_options, open_memory
 from embodied.cli.output import note, say, say_json
 from embodied.client import Memory
-from embodied.errors import ConfigurationError
+from embodied.errors import ConfigurationError, NotUnderstood
 from embodied.messages import Box, ForgetReply, ObjectRecord
 
 _FORGET_TIMEOUT_S = 600.0
@@ -43,9 +43,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser = add("add", tell, "Tell of an object that no camera has shown.")
     parser.add_argument("label", metavar="LABEL")
-    parser.add_argument(
-        "--at", required=True, type=_numbers(3), metavar="X,Y,Z", help="its centre in m; --at=-1,2,0 if x is negative"
-    )
+    parser.add_argument("--at", required=True, type=_numbers(3), metavar="X,Y,Z", help="its centre in m")
     parser.add_argument("--size", type=_numbers(3), default=(0.1, 0.1, 0.1), metavar="X,Y,Z", help="full lengths in m")
     parser.add_argument("--frame", default="", metavar="NAME", help="world frame of the position")
     parser.add_argument("--author", default="", metavar="NAME", help="who says so")
@@ -57,7 +55,7 @@ def _add_forget(parser: argparse.ArgumentParser) -> None:
         "--region",
         type=_numbers(6),
         metavar="X,Y,Z,SX,SY,SZ",
-        help="a box in m: its centre and its full lengths; --region=-1,… if x is negative",
+        help="a box in m: its centre and its full lengths",
     )
     parser.add_argument("--frame", default="", metavar="NAME", help="world frame of the region")
     parser.add_argument("--since", metavar="TIME", help='as in questions: "yesterday", "2026-01-05 10:00"; UTC')
@@ -122,6 +120,8 @@ def tell(arguments: argparse.Namespace) -> None:
 
 def forget(arguments: argparse.Namespace) -> Optional[int]:
     """Forget for good, after saying how much."""
+    if not (arguments.region or arguments.since or arguments.until or arguments.session or arguments.object):
+        raise ValueError("forget needs at least one of --region, --since, --until, --session and --object")
     with open_memory(arguments) as memory:
         since_ns, until_ns = _window(memory, arguments.since, arguments.until)
         conditions = {
@@ -157,14 +157,23 @@ def _edit(
 
 def _window(memory: Memory, since: Optional[str], until: Optional[str]) -> Tuple[Optional[int], Optional[int]]:
     """Let the memory read the times, as it does in questions: "yesterday" is reckoned from its own present."""
-    since_ns = memory.recall(f"what has changed since {since}?").query.since_ns if since else None
-    until_ns = memory.recall(f"what has changed until {until}?").query.until_ns if until else None
-    for name, words, stamp_ns in (("since", since, since_ns), ("until", until, until_ns)):
-        if words and stamp_ns is None:
-            raise ValueError(f"--{name}: expected a time, got {words!r}")
-        if stamp_ns is not None:
-            note(f"{name} {text.time_text(stamp_ns)} UTC")
-    return since_ns, until_ns
+    stamps: List[Optional[int]] = []
+    for name, words in (("since", since), ("until", until)):
+        stamps.append(_instant(memory, name, words) if words else None)
+        if stamps[-1] is not None:
+            note(f"{name} {text.time_text(stamps[-1])} UTC")
+    return stamps[0], stamps[1]
+
+
+def _instant(memory: Memory, name: str, words: str) -> int:
+    try:
+        query = memory.recall(f"what has changed {name} {words}?").query
+        stamp_ns = query.since_ns if name == "since" else query.until_ns
+    except NotUnderstood:
+        stamp_ns = None
+    if stamp_ns is None:
+        raise ValueError(f'--{name}: expected a time such as "yesterday" or "2026-01-05 10:00", got {words!r}')
+    return stamp_ns
 
 
 def _numbers(n: int) -> Callable[[str], Tuple[float, ...]]:
@@ -196,10 +205,10 @@ def _counted(begin: str, reply: ForgetReply) -> str:
             (reply.n_objects, "object"),
             (reply.n_keyframes, "keyframe"),
             (reply.n_pictures, "picture"),
-            (reply.n_intervals, "stay of what remains"),
+            (reply.n_intervals, "stay"),
         )
     ]
-    return f"{begin} {', '.join(parts)}".replace("stay of what remainss", "stays of what remains")
+    return f"{begin} {', '.join(parts)} in the histories of other objects"
 
 
 def _confirmed(question: str) -> bool:

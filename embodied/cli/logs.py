@@ -101,4 +101,5 @@ def mesh(arguments: argparse.Namespace) -> None:
         lambda n: progress.update(f"{n} observations"),
     )
     progress.interrupt()
-    say([f"{n_vertices} vertices, {n_faces} triangles written to {out}"])
+    also = f", its picture to {arguments.picture}" if arguments.picture else ""
+    say([f"{n_vertices} vertices, {n_faces} triangles written to {out}{also}"])

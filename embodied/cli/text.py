@@ -26,7 +26,9 @@ NOTHING = "-"
 
 def answer_lines(answer: Answer, sessions: Sequence[SessionRecord]) -> List[str]:
     """Return the sentence, how sure it is, and what it rests on."""
-    lines = [f"unknown: {answer.text}" if answer.unknown else answer.text]
+    # Where something was that is gone now is known, though not where it is.
+    is_gone = bool(answer.objects) and all(entry.state == "gone" for entry in answer.objects)
+    lines = [f"unknown: {answer.text}" if answer.unknown and not is_gone else answer.text]
     details = [f"confidence {answer.confidence:.2f}"]
     if answer.count is not None:
         details.append(f"count {answer.count}")

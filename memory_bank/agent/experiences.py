@@ -91,7 +91,8 @@ class ExperienceService:
             encoder: Compares texts by meaning; None to compare their words.
 
         Raises:
-            ConfigurationError: A strategy or one of its settings does not exist, or a bound makes no sense.
+            ConfigurationError: A strategy or one of its settings does not exist, a strategy needs what experiences do
+                not have, or a bound makes no sense.
         """
         if config.capacity < 2 or not 0.0 < config.learning_rate <= 1.0:
             raise ConfigurationError(
@@ -105,6 +106,8 @@ class ExperienceService:
             if encoder is None and "threshold" in registry.settings_of("retrieve", config.retrieve):
                 settings.setdefault("threshold", WORDS_THRESHOLD)
             self._retrieve = registry.get("retrieve", config.retrieve, settings)
+            one = np.ones((1, 1))
+            self._retrieve(Cue(vector=one[0], stamp=0.0), Items(np.zeros(1), vectors=one, values=np.zeros(1)), 1)
         except ValueError as error:
             raise ConfigurationError(f"experiences: {error}") from error
         if not self._prune(_UNLIKE, 2).leaves:

@@ -404,6 +404,10 @@ class KeyframeArchive:
         stamps_ns: np.ndarray = self._index.stamps_ns.rows[np.searchsorted(self._indices.rows, indices)]
         return stamps_ns
 
+    def vectors_of(self, indices: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n dim"]:
+        """Return what keyframes look like, zeros where nothing tells. There is one with each of the indices."""
+        return self._index.vectors_of(np.searchsorted(self._indices.rows, indices))
+
     def columns(self, indices: Int[np.ndarray, " n"] | None = None) -> Columns:
         """Return what is known of keyframes without reading them; of all, if none are named.
 

@@ -36,9 +36,30 @@ class ViewsConfig(Config):
     retrieve: str = ""
     """Empty: by likeness where a picture or words are given. Or the name of a strategy
     (``memory_bank.strategies.retrieve``), such as ``fused``: by likeness, by nearness to ``near_m`` and in time to
-    ``until_ns``, as far as they are given."""
+    ``until_ns``, as far as they are given. ``place`` and ``time`` rank only where theirs is given; ``graph`` and
+    ``two_phase`` are refused: pictures have no facts and no utilities."""
     n_candidates: int = 200
     """The most alike ones, which the strategy then ranks."""
+
+
+_RANKS_BY = {"place": "near_m", "time": "until_ns"}
+"""What of a query a strategy cannot do without."""
+
+
+def check_retrieve(config: ViewsConfig) -> None:
+    """Find out whether pictures can be ranked as the settings say.
+
+    Raises:
+        ConfigurationError: There is no such strategy, or it needs what pictures do not have.
+    """
+    if not config.retrieve:
+        return
+    one = np.ones((1, 3))
+    try:
+        strategy = registry.get("retrieve", config.retrieve)
+        strategy(Cue(vector=one[0], position_m=one[0], stamp=0.0), Items(np.zeros(1), positions_m=one, vectors=one), 1)
+    except ValueError as error:
+        raise ConfigurationError(f"views.retrieve: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -74,9 +95,11 @@ class Views:
             return ()
         if vector is not None:
             among = self._in_room(query.room, self.archive.indices(**conditions)) if query.room else None
-            n = max(limit, self.config.n_candidates) if self.config.retrieve else limit
+            needed = _RANKS_BY.get(self.config.retrieve)
+            ranks = bool(self.config.retrieve) and (needed is None or getattr(query, needed) is not None)
+            n = max(limit, self.config.n_candidates) if ranks else limit
             indices, scores = self.archive.search(vector, n, **conditions, among=among)
-            if self.config.retrieve:
+            if ranks:
                 indices, scores = self._ranked(query, vector, np.sort(indices), limit)
             return self._hits(query, indices, scores)
         among = self.archive.indices(**conditions)

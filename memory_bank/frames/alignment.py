@@ -62,6 +62,8 @@ class AlignmentConfig(Config):
     """Of pairs of like things, the rarest."""
     max_proposals: int = 4000
     """Of pairs of pairs, those of the rarest things."""
+    max_support: int = 20_000
+    """Of pairs of like things, those of the rarest things, by which proposals are compared: all would take minutes."""
     max_candidates: int = 8
     """Distinct proposals that are refined."""
 
@@ -217,6 +219,17 @@ class Pairs:
         n = np.bincount(rows, minlength=alike.shape[0])[rows] * np.bincount(columns, minlength=alike.shape[1])[columns]
         return cls(rows, columns, alike[rows, columns] / n.astype(float) ** 0.25)
 
+    def rarest(self, limit: int) -> Pairs:
+        """Return all pairs of the session's things that say most, at most ``limit`` of them."""
+        if len(self.rows) <= limit:
+            return self
+        starts = np.flatnonzero(np.diff(self.rows, prepend=-1))
+        order = np.argsort(-np.maximum.reduceat(self.weights, starts), kind="stable")
+        n = np.diff(starts, append=len(self.rows))
+        things = order[np.cumsum(n[order]) <= max(limit, n[order[0]])]
+        kept = np.isin(self.rows, self.rows[starts[things]])
+        return Pairs(self.rows[kept], self.columns[kept], self.weights[kept])
+
 
 def propose(a: Landmarks, b: Landmarks, pairs: Pairs, config: AlignmentConfig) -> Float[np.ndarray, "n 4"]:
     """Return the poses by which two things of one map come to lie on two like ones of the other."""
@@ -260,6 +273,7 @@ def support(
     config: AlignmentConfig,
 ) -> Float[np.ndarray, " n"]:
     """Return how much each pose explains: the weights of the things that have a like one where they stand."""
+    pairs = pairs.rarest(config.max_support)
     starts = np.flatnonzero(np.diff(pairs.rows, prepend=-1))
     p, q, weight = a.positions_m[pairs.rows], b.positions_m[pairs.columns], pairs.weights
     scores = np.zeros(len(poses))

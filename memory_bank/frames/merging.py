@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from embodied.arrays import Float
 from embodied.messages import SessionRecord
 from memory_bank.episodes.archive import KeyframeArchive
 from memory_bank.episodes.keyframes import Keyframe
@@ -21,9 +22,11 @@ from memory_bank.mapper import Mapper
 from memory_bank.objects.association import shared_volume
 from memory_bank.objects.lifecycle import absorb, continue_elsewhere, declare_gone
 from memory_bank.objects.linking import find_moves, last_seen_empty, last_seen_occupied
+from memory_bank.objects.pairing import DELETED_LEAN
 from memory_bank.objects.scene_graph import SceneGraph
+from memory_bank.objects.told import fits, gap_m
 from memory_bank.objects.track import Track
-from memory_bank.person.edits import may_join
+from memory_bank.person.edits import carry_edits, may_join
 
 SAME_PLACE = 0.35
 """From this likeness of place and label on, two things are one."""
@@ -73,6 +76,7 @@ def merge_frames(
         target.go_on(source, matrix_of(pose))
     merged = Merged(dirty_ids={track.id for track in new})
     paired = _join_same(target.graph, old, new, merged)
+    paired |= _join_told(target.graph, old, new, merged) | _join_told(target.graph, new, old, merged)
     for alone, records in ((old, sessions), (new, others)):
         names = {record.session for record in records}
         for track in alone:
@@ -104,22 +108,59 @@ def _join_same(graph: SceneGraph, old: Sequence[Track], new: Sequence[Track], me
     glimpses = [t for t in new if not t.confirmed]
     if not stays:
         return set()
-    scores = np.array([[same_place(a, b) for b in comes] for a in stays]).reshape(len(stays), len(comes))
+    scores = _likenesses(stays, comes)
     rows, columns = linear_sum_assignment(np.where(scores >= SAME_PLACE, scores, 0.0), maximize=True)
     pairs = [(stays[i], comes[j]) for i, j in zip(rows, columns) if scores[i, j] >= SAME_PLACE]
-    for glimpse in glimpses:
-        keep = max(stays, key=lambda track: same_place(track, glimpse))
-        if same_place(keep, glimpse) >= SAME_PLACE:
-            pairs.append((keep, glimpse))
+    likely = _likenesses(stays, glimpses)
+    best = likely.argmax(axis=0)
+    pairs += [(stays[i], glimpse) for j, (i, glimpse) in enumerate(zip(best, glimpses)) if likely[i, j] >= SAME_PLACE]
     for keep, lose in pairs:
-        plain = not (lose.pinned or lose.deleted or lose.name or lose.notes)
-        if may_join(keep, lose) or (keep.deleted and plain):
+        one_is_deleted = (keep.deleted and _is_plain(lose)) or (lose.deleted and _is_plain(keep))
+        if may_join(keep, lose) or one_is_deleted:
             _take_evidence(keep, lose)
             absorb(keep, lose)
+            keep.deleted = keep.deleted or lose.deleted
             graph.merge(keep.id, lose.id)
             merged.dirty_ids.add(keep.id)
             merged.removed_ids.add(lose.id)
     return {track.id for pair in pairs for track in pair}
+
+
+def _likenesses(stays: Sequence[Track], comes: Sequence[Track]) -> Float[np.ndarray, "n_stays n_comes"]:
+    """Return ``same_place`` of all pairs, looking only at those near each other.
+
+    What was deleted as a double is not taken for the other one while that one is there.
+    """
+    a, b = (np.array([track.position_m for track in tracks]).reshape(-1, 3) for tracks in (stays, comes))
+    longest_a, longest_b = (np.array([track.longest_m for track in tracks]) for tracks in (stays, comes))
+    apart_m = np.linalg.norm(a[:, None] - b[None], axis=2)
+    reach_m = REACH_M + REACH_RELATIVE * np.maximum(longest_a[:, None], longest_b[None])
+    scores = np.zeros(apart_m.shape)
+    for i, j in np.argwhere(apart_m <= 2.0 * reach_m + 1e-6).tolist():
+        lean = DELETED_LEAN if stays[i].deleted != comes[j].deleted else 1.0
+        scores[i, j] = lean * same_place(stays[i], comes[j])
+    return scores
+
+
+def _is_plain(track: Track) -> bool:
+    """Tell whether no person has said anything of a track."""
+    return not (track.pinned or track.deleted or track.name or track.notes)
+
+
+def _join_told(graph: SceneGraph, told: Sequence[Track], seen: Sequence[Track], merged: Merged) -> set[str]:
+    """Let what was told of in one frame be what was seen there in the other; return what that was."""
+    waiting = [t for t in told if t.source == "told" and not t.deleted and t.state != "gone"]
+    there = [t for t in seen if t.is_there and t.source == "seen" and t.id not in merged.removed_ids]
+    for lose in waiting:
+        keep = min((t for t in there if fits(lose, t)), key=lambda t: gap_m(lose.box, t.box), default=None)
+        if keep is not None:
+            there.remove(keep)
+            carry_edits(keep, lose)
+            keep.epoch += 1
+            graph.merge(keep.id, lose.id)
+            merged.dirty_ids.add(keep.id)
+            merged.removed_ids.add(lose.id)
+    return {track.id for track in waiting} & merged.removed_ids
 
 
 def _take_evidence(keep: Track, lose: Track) -> None:

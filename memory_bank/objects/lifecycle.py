@@ -222,7 +222,10 @@ def _angle(center_m: np.ndarray, a_m: Point, b_m: Point) -> float:
 
 def _add_counts(keep: Track, lose: Track) -> None:
     """Add up labels, colours and observations."""
+    label = keep.label
     for name in sorted(lose.label_weights):
+        if keep.pinned and not keep.name and label and name != label:
+            continue  # Nothing automatic renames what a person keeps as it is.
         keep.label_weights[name] = keep.label_weights.get(name, 0.0) + lose.label_weights[name]
     keep.appearance.absorb(lose.appearance)
     keep.n_observations += lose.n_observations

@@ -181,6 +181,7 @@ def last_seen_occupied(track: Track, others: Iterable[Track], session: str, conf
     stamps = [
         interval.valid_to_ns
         for other in others
+        if len(other.intervals) > 1  # Of most things nothing has ever ended.
         for interval in other.intervals
         if other.id != track.id
         and interval.session != session

@@ -34,10 +34,10 @@ def meet_told(graph: SceneGraph, seen: ViewResult, session: str, stamp_ns: int) 
     if not waiting:
         return
     for new in list(seen.confirmed):
-        rivals = [told for told in waiting if told.source == "told" and _fits(told, new)]
+        rivals = [told for told in waiting if told.source == "told" and fits(told, new)]
         if not rivals:
             continue
-        told = min(rivals, key=lambda track: (_gap_m(track.box, new.box), track.number))
+        told = min(rivals, key=lambda track: (gap_m(track.box, new.box), track.number))
         _become(told, new, session, stamp_ns)
         graph.merge(told.id, new.id)
         seen.confirmed.remove(new)
@@ -47,9 +47,9 @@ def meet_told(graph: SceneGraph, seen: ViewResult, session: str, stamp_ns: int) 
         seen.observed = [(told if track is new else track, thing) for track, thing in seen.observed]
 
 
-def _fits(told: Track, new: Track) -> bool:
+def fits(told: Track, new: Track) -> bool:
     """Tell whether a thing that was just confirmed may be what a person told of."""
-    if new.source == "told" or new.deleted or _gap_m(told.box, new.box) > REACH_M:
+    if new.source == "told" or new.deleted or gap_m(told.box, new.box) > REACH_M:
         return False
     labels = [label for label, share in new.label_shares.items() if share >= LABEL_SHARE]
     # Of a detector without classes the place must do. People say cup where a detector says mug.
@@ -79,7 +79,7 @@ def _become(told: Track, new: Track, session: str, stamp_ns: int) -> None:
     told.epoch += 1
 
 
-def _gap_m(a: Box, b: Box) -> float:
+def gap_m(a: Box, b: Box) -> float:
     """Return how far two boxes are apart, as if they were axis-aligned; 0 where they touch."""
     (low_a, high_a), (low_b, high_b) = box_bounds(a), box_bounds(b)
     return float(np.linalg.norm(np.maximum(np.maximum(low_a - high_b, low_b - high_a), 0.0)))

@@ -17,6 +17,7 @@ from embodied.messages import Box, Forget, ForgetReply
 from memory_bank.episodes.sightlines import keyframe_shows, lies_in, picture_may_show
 from memory_bank.geometry.boxes import fitted_box, points_in_box
 from memory_bank.geometry.voxels import VoxelCloud, unpack
+from memory_bank.objects.lifecycle import refresh
 from memory_bank.objects.track import BestView, Track
 from memory_bank.person.trimming import Mark, Memories, Trimmed, trim
 from memory_bank.state import FrameState, MemoryState, frame_of
@@ -88,6 +89,8 @@ def carry_out(found: Plan) -> list[tuple[FrameState, str]]:
         for name, value in values.items():
             setattr(track, name, value)
         track.epoch += 1
+        if "box" in values:
+            refresh(track)
         frame.graph.touch(track)
     for frame, track in found.removed:
         frame.graph.remove(track.id)
@@ -184,7 +187,7 @@ class _Search:
             return Trimmed(None, len(track.views), 0)
         left = VoxelCloud(cloud.level)
         left.keys, left.hits, left.through = cloud.keys[keep], cloud.hits[keep], cloud.through[keep]
-        values = {**found.values, "voxels": left, "box": fitted_box(left)}
+        values = {**found.values, "voxels": left, "box": fitted_box(left), "before": None}
         return Trimmed(values, found.n_pictures, found.n_intervals)
 
     # ------------------------------------------------------------------------------------------ keyframes

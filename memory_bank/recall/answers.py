@@ -8,6 +8,7 @@ The confidence of an answer is a probability that it is right, calibrated on que
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -109,23 +110,37 @@ def _where(query: Query, view: MemoryView) -> Answer:
         text = " ".join(say.say_gone(hit.record, query) for hit in gone[:2])
         sure = max(0.5, 1.0 - gone[0].record.confidence) * gone[0].fit
         return Answer(query=query, text=text, unknown=True, confidence=sure, objects=_records(gone, query))
+    until = window_of(query, view)[1]
+    is_past = query.known_ns is not None or (until is not None and until < view.now_ns)
+    if is_past:
+        there = _seen_by_then(there, view.now_ns if until is None else min(until, view.now_ns), query, view)
     best = there[0].record
     if query.order == "nearest" and query.near_m is not None:
         text = say.say_nearest(best, query, plan_distance_m(best.position_m, query.near_m))
     elif len(there) == 1:
-        text = say.say_where(best, query) + say.say_source(best, view.history(best.id))
+        text = say.say_where(best, query, past=is_past) + say.say_source(best, view.history(best.id))
         moved = [
             c for c in view.changes if c.object_id == best.id and c.kind == "moved" and c.noticed_ns <= view.now_ns
         ]
         if moved and best.state == "moved":
             text += " " + say.say_before(moved[-1])
     else:
-        listed = "; ".join(say.say_listed(hit.record) for hit in there[: min(5, query.limit)])
+        listed = "; ".join(say.say_listed(hit.record, query.label) for hit in there[: min(5, query.limit)])
         colour = query.colour if best.colour == query.colour else ""
         name = say.name_of(query.label or "thing", colour)
         text = f"{len(there)} {plural(name)}: {listed}" + ("; …" if len(there) > 5 else ".")
     confidence = there[0].confidence * _still_there(best, query, view)
     return Answer(query=query, text=text, unknown=False, confidence=confidence, objects=_records(there, query))
+
+
+def _seen_by_then(hits: Sequence[Hit], at_ns: int, query: Query, view: MemoryView) -> list[Hit]:
+    """Return hits with the times of their last sightings before an instant, where only the instant bounds them."""
+    told = list(hits[: max(query.limit, 1)])
+    for i, hit in enumerate(told):
+        if hit.record.last_seen_ns == at_ns and hit.record.source != "told":
+            seen_ns = _sighting_ns(hit.record, at_ns, view)
+            told[i] = replace(hit, record=msgspec.structs.replace(hit.record, last_seen_ns=seen_ns))
+    return [*told, *hits[len(told) :]]
 
 
 def _still_there(record: ObjectRecord, query: Query, view: MemoryView) -> float:
@@ -148,7 +163,8 @@ def _where_first(query: Query, view: MemoryView, hits: Sequence[Hit]) -> Answer:
     first = min(hits, key=lambda hit: (hit.record.first_seen_ns, int(hit.record.id[1:])))
     stamp_ns = first.record.first_seen_ns
     then = record_at(first.record, view, stamp_ns) or first.record
-    text = f"I first saw the {say.name_of(then.label, query.colour)} at {say.say_time(stamp_ns)}, {say.say_spot(then)}."
+    name = say.the(say.name_of(then.label, query.colour))
+    text = f"I first saw {name} at {say.say_time(stamp_ns)}, {say.say_spot(then)}."
     return Answer(query=query, text=text, unknown=False, confidence=first.fit, objects=(then,), stamp_ns=stamp_ns)
 
 
@@ -170,14 +186,16 @@ def _what(query: Query, view: MemoryView) -> Answer:
     there, gone = _split(find(query, view))
     if query.label or query.object_id:
         return _about(query, view, there, gone)
+    lost = gone if query.unseen_since_ns is not None else []
+    there = [*there, *lost]
     where = say.sought(query)[6:]
     if not there and (missing := _missing_anchor(query, view)):
         return missing
     if not there:
-        text = f"I have {say.say_seen(query)} nothing {where}{say.say_window(query)}.".replace("  ", " ")
+        text = f"I have {say.say_seen(query)} nothing{where and f' {where}'}{say.say_window(query)}."
         if query.unseen_since_ns is not None:
-            text = f"There is nothing {where} that I have not seen since {say.say_time(query.unseen_since_ns)}."
-            text = text.replace("  ", " ")
+            since = say.say_time(query.unseen_since_ns)
+            text = f"There is nothing{where and f' {where}'} that I have not seen since {since}."
         return Answer(query=query, text=text, unknown=False, confidence=0.7)
     confidence = float(np.mean([hit.confidence for hit in there]))
     if query.order in ("earliest", "latest"):
@@ -188,8 +206,11 @@ def _what(query: Query, view: MemoryView) -> Answer:
         confidence = there[0].confidence
     else:
         amounts = say.say_amounts([hit.record for hit in there])
+        known = "was told of" if query.source == "told" else "know of"
         window = say.say_window(msgspec.structs.replace(query, since_ns=None, until_ns=None, session=""))
-        text = f"{where[:1].upper()}{where[1:]}{window}: {amounts}." if where else f"I know of {amounts}{window}."
+        text = f"{say.begun(where)}{window}: {amounts}." if where else f"I {known} {amounts}{window}."
+        if query.unseen_since_ns is not None:
+            text = say.say_unseen([hit.record for hit in there], where, query.unseen_since_ns)
     return Answer(query=query, text=text, unknown=False, confidence=confidence, objects=_records(there, query))
 
 
@@ -200,7 +221,8 @@ def _about(query: Query, view: MemoryView, there: Sequence[Hit], gone: Sequence[
         return nothing_is(query)
     record = hits[0].record
     history = view.history(record.id)
-    sentences = [say.say_colour(record), say.say_where(record, query) if there else say.say_gone(record, query)]
+    place = say.say_where(record, query, again=True) if there else say.say_gone(record, query, again=True)
+    sentences = [say.say_colour(record), place]
     if query.source == "told":
         sentences = [say.say_told(record, history), sentences[1]]
     sentences += [say.say_source(record, history).strip() if query.source != "told" else ""]
@@ -242,10 +264,11 @@ def _when(query: Query, view: MemoryView) -> Answer:
     stamp_ns = record.first_seen_ns if first else record.last_seen_ns
     if not first and until is not None and stamp_ns > until:
         stamp_ns = _sighting_ns(record, until, view)
-    name = say.name_of(record.label, query.colour) if query.label or not query.room else query.room
-    place = say.place_phrase(record) or f"at {say.say_point(record.position_m)}"
-    tail = ", and it is gone since" if record.state == "gone" and not first else f", {place}" if not first else ""
-    text = f"I {'first' if first else 'last'} saw the {name} at {say.say_time(stamp_ns)}{tail}."
+    is_room = bool(query.room) and not query.label
+    name = query.room if is_room else say.name_of(record.label, query.colour)
+    place = "" if is_room or first else say.place_phrase(record) or f"at {say.say_point(record.position_m)}"
+    tail = ", and it is gone since" if record.state == "gone" and not first else place and f", {place}"
+    text = f"I {'first' if first else 'last'} saw {say.the(name)} at {say.say_time(stamp_ns)}{tail}."
     return Answer(
         query=query, text=text, unknown=False, confidence=hits[0].fit, objects=_records(hits, query), stamp_ns=stamp_ns
     )
@@ -269,15 +292,13 @@ def _when_changed(query: Query, view: MemoryView) -> Answer:
         if not hits:
             return nothing_is(query)
         done = {"moved": "moved", "removed": "removed", "added": "added"}.get(query.change, "changed")
-        text = (
-            f"I have not noticed that the {say.name_of(query.label, query.colour)} was {done}{say.say_window(query)}."
-        )
+        what = say.the(say.name_of(query.label, query.colour))
+        text = f"I have not noticed that {what} was {done}{say.say_window(query)}."
         return Answer(query=query, text=text, unknown=True, confidence=0.9, objects=_records(hits, query))
     change = changes[0]
     sentence = say.say_change(change, query.colour)
     text = (
-        f"{sentence[:1].upper()}{sentence[1:]}: after {say.say_time(change.after_ns)}, "
-        f"noticed at {say.say_time(change.noticed_ns)}."
+        f"{say.begun(sentence)}: after {say.say_time(change.after_ns)}, noticed at {say.say_time(change.noticed_ns)}."
     )
     objects = tuple(record for record in view.objects if record.id == change.object_id)
     return Answer(
@@ -294,9 +315,9 @@ def _changes(query: Query, view: MemoryView) -> Answer:
         )
         if not known or (query.room and all(room.name != query.room for room in view.rooms)):
             return nothing_is(query)
-        what = f"the {say.name_of(query.label, query.colour)}" if query.label else "anything"
+        what = say.the(say.name_of(query.label, query.colour)) if query.label else "anything"
         done = f"was {query.change}" if query.change else "changed"
-        place = f" in the {query.room}" if query.room else ""
+        place = f" in {say.the(query.room)}" if query.room else ""
         text = f"I have not noticed that {what} {done}{place}{say.say_window(query)}."
         return Answer(query=query, text=text, unknown=False, confidence=0.7)
     by_id = {record.id: record for record in view.objects}
@@ -324,7 +345,7 @@ def _count(query: Query, view: MemoryView) -> Answer:
     else:
         rooms = "" if query.room else say.say_counts_by_room(records)
         text = f"There is 1 {name}{where}" if len(there) == 1 else f"There are {len(there)} {plural(name)}{where}"
-        text += f": {rooms}." if rooms else "."
+        text += f"{rooms}."
     # A number is as sure as the least sure of what it counts: they are doubted for the same reasons.
     confidence = min(hit.confidence for hit in there) if there else gone[0].fit
     return Answer(

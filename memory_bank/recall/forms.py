@@ -325,7 +325,7 @@ FORMS: tuple[tuple[re.Pattern[str], Build], ...] = (
     ),
     _form(rf"which (?!rooms?\b)(?P<thing>.+?) (?:{_BE}|stands?|lies?) (?P<place>{PREPOSITION} .+)", _which_in),
     _form(r"which (?!rooms?\b)(?P<thing>.+?)(?: (?:is|are|was|were)(?: there| here)?)?", _which_latest),
-    _form(r"show(?: me)? (?P<thing>.+)", _show),
+    _form(r"(?:show|list|name)(?: me)?(?: all)?(?: of)?(?: the)? (?P<thing>.+)", _show),
     _form(r"(?:find|locate|search|look for|search for|go to|bring|fetch|get)(?: me)? (?P<thing>.+)", _where),
     _form(rf"{_BE} there (?P<thing>.+)", _where),
     _form(

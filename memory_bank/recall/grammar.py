@@ -88,6 +88,8 @@ _POLITE = re.compile(
     r"do you (?:know|remember)(?= (?:where|what|when|how|which|who))|"
     r"i (?:want|would like|need) to know) "
 )
+_POLITELY_NOT = re.compile(r"^(can|could|would|will|have|has|did|do|does|is|are|was|were) not ")
+_NEGATED = re.compile(r"\b(?:not|never)\b")
 _FILLERS = re.compile(
     r"\b(?:right now|now|currently|at the moment|exactly|please|at all|again|ever|still|recently|lately|already)\b"
 )
@@ -154,20 +156,20 @@ def _parse(
     words = re.sub(r"[^\w\s:.-]|(?<!\d)[.:]|[.:](?!\d)|(?<!\w)-|-(?!\w)", " ", words)
     words, known_ns = times.take_known(" ".join(words.split()))
     words, unseen_ns = times.take_unseen(words)
-    # What else is negated is meant politely: "haven't you seen my keys".
-    words = re.sub(r"\b(?:(have|has|did|do|does|is|are|was|were)) not\b", r"\1", words)
     words, window = times.take_window(words)
     words, n_thought = _THOUGHT.subn(" ", words)
     words, n_often = _OFTEN.subn(" ", words)
-    words = " ".join(_FILLERS.sub(" ", words).split())
-    while (polite := _POLITE.match(words + " ")) is not None:
-        words = words[polite.end() :].strip()
+    words = _bare(" ".join(_FILLERS.sub(" ", words).split()))
     if not words:
         raise NotAQuery("there is no question in it")
+    if _NEGATED.search(words):
+        raise NotAQuery("of what is not so, I can only tell what was 'not seen since' a time")
     unsupported = _UNSUPPORTED.search(words)
     if unsupported:
         raise NotAQuery(f"'{unsupported[0]}' is not among the relations on, in and near")
     fields = _matched(words, known) | ({"unseen_since_ns": unseen_ns} if unseen_ns is not None else {})
+    if unseen_ns is not None and fields["kind"] == "changes":
+        raise NotAQuery("I can tell what changed, not what did not")
     fields |= {"known_ns": known_ns} if known_ns is not None else {}
     if n_thought and window != Window():
         fields["known_ns"] = _end_ns(window, now_ns, sessions)
@@ -178,6 +180,16 @@ def _parse(
             raise NotAQuery("only where something is can be asked for 'most often'")
         fields["order"] = "most_often"
     return Query(**_placed(fields, near, agent_m))
+
+
+def _bare(words: str) -> str:
+    """Return a question without what is said for politeness: "hey, haven't you seen my keys" is "have you seen …"."""
+    while True:
+        words = _POLITELY_NOT.sub(r"\1 ", words)
+        polite = _POLITE.match(words + " ")
+        if polite is None:
+            return words
+        words = words[polite.end() :].strip()
 
 
 def _matched(words: str, known: Known) -> Fields:
@@ -192,7 +204,8 @@ def _normalised(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).lower().replace("’", "'").replace("`", "'")
     text = re.sub(r"\b(where|what|when|who|there|it)'s\b", r"\1 is", text)
     text = re.sub(r"\b(where|what|when)'re\b", r"\1 are", text)
-    text = re.sub(r"\b(i|you|we|they)'ve\b", r"\1 have", text).replace("'s ", " ").replace("n't", " not")
+    text = re.sub(r"\b(i|you|we|they)'ve\b", r"\1 have", text).replace("'s ", " ")
+    text = text.replace("can't", "can not").replace("won't", "will not").replace("n't", " not")
     return " ".join(text.split())
 
 

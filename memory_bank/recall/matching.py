@@ -127,11 +127,23 @@ def split_colour(phrase: str, view: MemoryView) -> tuple[str, str]:
 def _label_fit(asked: str, record: ObjectRecord) -> float:
     if not asked:
         return 1.0
+    if is_given(record) and (asked == record.label or _is_kind_of(asked, record)):
+        return 1.0
     if label_matches(asked, record.label):
         share = sum(label_matches(asked, label) * share for label, share in record.labels.items())
         return max(share, 0.5 * label_matches(asked, record.label))
     share = sum(label_matches(asked, label) * share for label, share in record.labels.items())
     return share if share >= MIN_LABEL_SHARE else 0.0
+
+
+def is_given(record: ObjectRecord) -> bool:
+    """Tell whether a person gave the name, above all that was seen."""
+    return bool(record.label) and record.label not in record.labels
+
+
+def _is_kind_of(asked: str, record: ObjectRecord) -> bool:
+    """Tell whether a given name ends with the word asked for: "Ann's mug" is a mug."""
+    return is_given(record) and record.label.lower().endswith(f" {asked}")
 
 
 def _colour_fit(asked: str, record: ObjectRecord | None, view: MemoryView) -> float:
@@ -195,7 +207,7 @@ def find(query: Query, view: MemoryView) -> list[Hit]:
         if query.room and query.room not in rooms:
             continue
         if fit > 0:
-            exact_label = not query.label or record.label == query.label
+            exact_label = not query.label or record.label == query.label or _is_kind_of(query.label, record)
             exact_colour = not query.colour or record.colour == query.colour
             some_colour = exact_colour or view.colours(record.id).get(query.colour, 0.0) >= MIN_COLOUR_SHARE
             hits.append(((exact_label, exact_colour, some_colour, exact_relation), Hit(record, fit)))

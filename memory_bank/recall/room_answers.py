@@ -24,10 +24,11 @@ def answer_which_room(query: Query, view: MemoryView) -> Answer:
     if not rooms:
         text = "I have found no rooms yet." if not view.rooms else "That is in no room that I know."
         return Answer(query=query, text=text, unknown=True, confidence=0.9, count=0)
-    names = [room.name for room in rooms]
-    text = f"That is in the {names[0]}." if query.near_m is not None else f"I know {len(names)} rooms: the "
+    names = [say.the(room.name) for room in rooms]
+    it = "I am" if query.near_m == view.agent_m else "That is"
+    text = f"{it} in {names[0]}." if query.near_m is not None else f"I know {len(names)} rooms: "
     if query.near_m is None:
-        text = f"I know one room: the {names[0]}." if len(names) == 1 else f"{text}{say.say_several(names)}."
+        text = f"I know one room: {names[0]}." if len(names) == 1 else f"{text}{say.say_several(names)}."
     return Answer(query=query, text=text, unknown=False, confidence=0.9, rooms=tuple(rooms), count=len(rooms))
 
 
@@ -48,14 +49,14 @@ def _holding(query: Query, view: MemoryView, labels: list[str], rooms: list[Room
             complete.append((likely, room, found))
         elif found:
             there = say.say_several([say.with_article(hit.record.label) for hit in found])
-            partial.append(f"the {room.name} has {there}")
+            partial.append(f"{say.the(room.name)} has {there}")
     things = say.say_several([say.with_article(say.name_of(label, colour)) for label, colour in named])
     if not complete:
         text = f"I know no room with {things}{say.say_window(query)}."
         text += f" But {'; '.join(partial[:3])}." if partial else ""
         return Answer(query=query, text=text, unknown=True, confidence=0.9)
     complete.sort(key=lambda each: (-each[0], each[1].name))
-    names = say.say_several([f"the {room.name}" for _, room, _ in complete])
+    names = say.say_several([say.the(room.name) for _, room, _ in complete])
     text = f"{names[:1].upper()}{names[1:]} {'has' if len(complete) == 1 else 'have'} {things}."
     objects = {hit.record.id: hit.record for _, _, hits in complete for hit in hits}
     return Answer(
@@ -84,8 +85,10 @@ def _beside(query: Query, view: MemoryView) -> Answer:
         return nothing_is(query)
     by_id = {each.id: each for each in view.rooms}
     beside = tuple(by_id[i] for i in room.connects if i in by_id)
-    names = say.say_several([f"the {each.name}" for each in beside])
-    text = f"From the {room.name} doors lead to {names}." if beside else f"I know of no door of the {room.name}."
+    names = say.say_several([say.the(each.name) for each in beside])
+    text = (
+        f"From {say.the(room.name)} doors lead to {names}." if beside else f"I know of no door of {say.the(room.name)}."
+    )
     return Answer(query=query, text=text, unknown=not beside, confidence=0.9, rooms=beside, count=len(beside))
 
 
@@ -124,14 +127,16 @@ def answer_views(query: Query, view: MemoryView) -> Answer:
         # A picture of the thing may be taken from another room.
         sought = msgspec.structs.replace(query, object_id=objects[0].id, label="", colour="", room="", relation=None)
     shown = view.views(sought)
-    what = say.sought(query) if query.label or query.colour else say.sought(query)[6:] or query.text
+    is_thing = bool(query.label or query.colour)
+    what = say.the(say.sought(query)) if is_thing else say.sought(query)[6:] or query.text
     if not shown:
         return Answer(
             query=query, text=f"I have no picture of {what}{say.say_window(query)}.", unknown=True, confidence=0.9
         )
-    n = f"{len(shown)} pictures" if len(shown) > 1 else "A picture"
+    n = f"{len(shown)} pictures" if len(shown) > 1 else "One picture"
     latest = say.say_time(max(hit.stamp_ns for hit in shown))
-    text = f"{n}{f' of the {what}' if query.label else f' {what}' if what else ''}, the latest from {latest}."
+    of = f" of {what}" if is_thing else f" taken {what}" if query.room and not query.text else what and f" {what}"
+    text = f"{n}{of}, {'the latest from' if len(shown) > 1 else 'from'} {latest}."
     return Answer(
         query=query,
         text=text,

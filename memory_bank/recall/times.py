@@ -11,8 +11,9 @@ part      morning (5 to 12) · afternoon (12 to 18) · evening (18 to 24) · nig
 longer    this week, last week (Monday to Sunday) · this weekend, last weekend · this month, last month · this year,
           last year · overnight, last night (20 to 6) · a session by its name: "on day-1", "during session day-1"
 bound     since X, after X, from X on · before X, until X, by X · between X and Y · in the last 10 minutes, over the
-          past week; X and Y are any of the above: "before lunch", "since Monday at 9:30"
-not since not seen since X · not seen for two days · not seen today
+          past week; X and Y are any of the above: "before lunch", "since Monday at 9:30", "in the afternoon"; a time
+          of day is of the day beside it: "yesterday before lunch", "between 2 pm and 3 pm on Monday"
+not since not seen since X (last seen in X or before it) · not seen after X · not seen for two days · not seen today
 as known  as you knew it on X, as known at X · where did you *think* the mug was X: later knowledge does not count
 ========= ===========================================================================================================
 
@@ -106,8 +107,10 @@ class Times:
             rf"(?:in |at |on )?(?:the )?{_PART} (?:of |on )?{self._day}|(?:on )?{self._name} {clock}|{self._name}|"
             rf"{self._day}|{_LONGER}|{_AGO}|last night|tonight|this {_PART}|{clock})"
         )
-        self._bounded = rf"(?:{self._moment}|{_PART}|\d{{1,2}}(?= ?$))"
+        self._bounded = rf"(?:{self._moment}|(?:the )?{_PART}|\d{{1,2}}(?= ?$))"
         """After a word such as "before", a part of the day needs no other words."""
+        self._of_day = rf"(?:{clock}|(?:the )?{_PART}|\d{{1,2}}(?= ?$))"
+        self._date = rf"(?<![\w-])(?:{self._day}|{self._name}){_END}"
 
     # -------------------------------------------------------------------------------------- what a question holds
 
@@ -121,15 +124,22 @@ class Times:
             ValueError: A phrase names an instant that does not exist, or the phrases leave no time between them.
         """
         window = Window()
+        # Not where the day itself is a bound: "since yesterday, before 9:00".
+        free = "".join(rf"(?<!\b{word} )" for word in ("since", "after", "before", "until", "till", "by", "from"))
+        until = "to|until|till"
+        dated = rf"{free}(?:on )?(?P<day>{self._day}|{self._name}),?"
         patterns = (
-            rf"\b(?:between|from) (?P<first>{self._bounded}) (?:and|to|until|till) (?P<last>{self._bounded}){_END}",
+            rf"\b{dated} (?:between|from) (?P<first>{self._of_day}) (?:and|{until}) (?P<last>{self._of_day}){_END}",
+            rf"\b{dated} (?P<bound>since|after|before|until|till|by) (?P<what>{self._of_day}){_END}",
+            rf"\b(?:between|from) (?P<first>{self._bounded}) (?:and|{until}) (?P<last>{self._bounded}){_END}",
             rf"\b(?P<bound>from) (?P<what>{self._bounded}) on(?:wards?)?{_END}",
             rf"\b(?<!\bday )(?P<bound>since|after|before|until|till|by) (?P<what>{self._bounded}){_END}",
             rf"\b(?:in|during|within|over|for) the (?:last|past) (?:(?P<n>{_N}) )?(?P<unit>{_UNIT})s?\b",
             r"\b(?P<night>overnight|(?:during |over )?the night|last night)\b",
             rf"\b(?:on |in |during )?(?:the )?(?:session )?(?P<session>{self._name}){_END}(?!,? (?:at )?{_CLOCK})",
-            rf"\b(?:on |during |from )?(?P<what>{self._moment}){_END}",
+            rf"\b(?:earlier |later )?(?:on |during |from )?(?P<what>{self._moment}){_END}",
             rf"\b(?:at|during|over|around) (?P<what>{_PART}){_END}",
+            rf"\b(?:in|during|over) the (?P<what>morning|afternoon|evening){_END}",
         )
         for pattern in patterns:
             while (match := re.search(pattern, text)) is not None:
@@ -165,8 +175,12 @@ class Times:
         match = re.search(rf"\b(?:not|never){seen}{tail}{phrase}{_END}", text)
         if match is None:
             return text, None
-        if match["since"] or match["during"]:
-            unseen_ns = self._stretch(match["since"] or match["during"])[0]
+        if match["since"]:
+            # Last seen in it, unless it goes on: "not seen since yesterday" is not seen today.
+            since_ns, until_ns = self._stretch(match["since"])
+            unseen_ns = until_ns if until_ns < self._now_ns else since_ns
+        elif match["during"]:
+            unseen_ns = self._stretch(match["during"])[0]
         elif match["after"]:
             unseen_ns = self._stretch(match["after"])[1]
         else:
@@ -194,10 +208,12 @@ class Times:
         if found.get("session"):
             return Window(session=self._session(found["session"] or "").session, is_named=True)
         if found.get("first"):
-            since_ns, until_ns = self._stretch(found["first"] or "")[0], self._stretch(found["last"] or "")[1]
-            if until_ns <= since_ns and (found["last"] or "").endswith(_WEEKDAYS):
-                until_ns += 7 * DAY_NS
-            return Window(since_ns=since_ns, until_ns=until_ns)
+            return self._between(found["first"] or "", found["last"] or "", found.get("day") or "")
+        if found.get("day"):
+            day, rest = found["day"] or "", dict(found, day=None, what=f"{found['day']} {found['what']}")
+            is_session = re.fullmatch(self._name, day) is not None
+            day_window = self._window_of({"session" if is_session else "what": day})
+            return _both(day_window, self._window_of(rest))
         since_ns, until_ns = self._stretch(found["what"] or "")
         bound = found.get("bound")
         if bound in ("since", "from"):
@@ -215,6 +231,23 @@ class Times:
             return Window(since_ns=since_ns - slack[0], until_ns=until_ns + slack[1], is_named=True, at_ns=since_ns)
         return Window(since_ns=since_ns, until_ns=until_ns, is_named=True)
 
+    def _between(self, first: str, last: str, day: str) -> Window:
+        """Return a window from the beginning of one moment to the end of another; ``day``: of both, if it is named."""
+        is_time = [re.fullmatch(self._of_day, what) is not None for what in (first, last)]
+        if is_time[0]:
+            first = f"{day or self._day_beside(last)} {first}"
+        if is_time[1]:
+            last = f"{day or self._day_beside(first)} {last}"
+        since_ns, until_ns = self._stretch(first)[0], self._stretch(last)[1]
+        if until_ns <= since_ns and (is_time[1] or (re.fullmatch(self._day, last) and last.endswith(_WEEKDAYS))):
+            until_ns += DAY_NS if is_time[1] else 7 * DAY_NS
+        return Window(since_ns=since_ns, until_ns=until_ns)
+
+    def _day_beside(self, what: str) -> str:
+        """Return the day that is named beside a time of day; empty if there is none."""
+        day = re.search(self._date, what)
+        return day[0] if day and _without(what, day) else ""
+
     def _stretch(self, what: str) -> tuple[int, int]:
         """Return beginning and end of what a phrase names; both the same for an instant."""
         what = what.strip()
@@ -230,10 +263,10 @@ class Times:
             return session.start_ns, max(end_ns, session.start_ns)
         if re.fullmatch(_LONGER, what):
             return self._longer(what)
-        day = re.search(rf"(?<![\w-])(?:{self._day}|{self._name}){_END}", what)
+        day = re.search(self._date, what)
         rest = _without(what, day) if day else what
         day_ns = self._day_ns(day[0]) if day else self._today_ns
-        clock = re.search(rf"{_CLOCK}|\d{{1,2}}$", rest)
+        clock = re.search(rf"\b(?:{_CLOCK}|\d{{1,2}}$)", rest)
         if clock:
             at_ns = day_ns + _of_day_ns(clock[0])
             at_ns -= DAY_NS if not day and at_ns > self._now_ns else 0

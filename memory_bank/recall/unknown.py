@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from embodied.messages import Answer, Query
+from embodied.messages import Answer, ObjectRecord, Query
 from memory_bank.recall import sentences as say
 from memory_bank.recall.matching import MemoryView, find
 from memory_bank.recall.words import nearly_known_as, plural
@@ -40,7 +40,9 @@ def unknown(found: Answer, asked: Query, query: Query, then: MemoryView, view: M
         return msgspec.structs.replace(found, text=missing)
     known = bool(find(Query(kind="where", label=query.label), view)) if query.label else False
     name = query if known else asked
-    text = f"I have not {say.say_seen(query)} {say.with_article(say.sought(name))}{say.say_window(query)}."
+    text = f"I have not {say.say_seen(query)} {say.sought_one(name)}{say.say_window(query)}."
+    if query.unseen_since_ns is not None:
+        text = f"There is no {say.sought(name)} that I have not seen since {say.say_time(query.unseen_since_ns)}."
     if not query.label and not query.colour:
         text = f"I have {say.say_seen(query)} nothing{say.sought(query)[5:]}{say.say_window(query)}."
     hints = [_hint(query, then), _other_time(query, then, view), _alike(asked, view) if not known else ""]
@@ -63,8 +65,8 @@ def _missing_room(query: Query, view: MemoryView) -> str:
     room = query.relation.label if connects and query.relation is not None else query.room
     if not room or any(each.name == room for each in view.rooms):
         return ""
-    names = say.say_several(sorted(each.name for each in view.rooms))
-    return f"I know no {room}" + (f"; I know the {names}." if names else " yet: I have found no rooms.")
+    names = say.say_several([say.the(name) for name in sorted(each.name for each in view.rooms)])
+    return f"I know no {room}" + (f"; I know {names}." if names else " yet: I have found no rooms.")
 
 
 def _hint(query: Query, view: MemoryView) -> str:
@@ -72,12 +74,17 @@ def _hint(query: Query, view: MemoryView) -> str:
     narrowed = query.colour or query.room or query.relation or query.near_m or query.box or query.source
     if not query.label or not (narrowed or query.unseen_since_ns is not None):
         return ""
-    wider = Query(kind="where", label=query.label)
-    others = [hit.record for hit in find(wider, view) if hit.record.state != "gone"]
+    others: list[ObjectRecord] = []
+    for colour in dict.fromkeys((query.colour, "")):
+        wider = Query(kind="where", label=query.label, colour=colour)
+        others = others or [hit.record for hit in find(wider, view) if hit.record.state != "gone"]
     if not others:
         return ""
-    what = f"a {others[0].label}" if len(others) == 1 else f"{len(others)} {plural(others[0].label)}"
-    return f"I know {what}: {'; '.join(say.say_listed(r) for r in others[:3])}."
+    label = others[0].label
+    if len(others) == 1:
+        return f"I know {say.with_article(say.name_of(label, others[0].colour))} {say.say_spot(others[0])}."
+    listed = "; ".join(say.say_listed(record, label) for record in others[:3])
+    return f"I know {len(others)} {plural(label)}: {listed}" + ("; …" if len(others) > 3 else ".")
 
 
 def _other_time(query: Query, then: MemoryView, view: MemoryView) -> str:
@@ -89,7 +96,7 @@ def _other_time(query: Query, then: MemoryView, view: MemoryView) -> str:
         return ""
     record = hits[0].record
     first, last = say.say_time(record.first_seen_ns), say.say_time(record.last_seen_ns)
-    return f"I first saw the {record.label} at {first}, last at {last}."
+    return f"I first saw {say.the(record.label)} at {first}, last at {last}."
 
 
 def _alike(asked: Query, view: MemoryView) -> str:
@@ -98,7 +105,7 @@ def _alike(asked: Query, view: MemoryView) -> str:
     if label is None:
         return ""
     others = [hit.record for hit in find(Query(kind="where", label=label), view) if hit.record.state != "gone"]
-    return f"But I know {say.with_article(label)}: {say.say_listed(others[0])}." if others else ""
+    return f"But I know {say.with_article(label)}: {say.say_listed(others[0], label)}." if others else ""
 
 
 def _trace(query: Query, view: MemoryView) -> float:

@@ -211,7 +211,8 @@ class SqliteStore(RowStore):
 
     def _acknowledge(self, commit: int) -> None:
         assert self._lock is not None, "the store is closed"
-        self._lock.note(commit)
+        with self._faults():
+            self._lock.note(commit)
 
     # -------------------------------------------------------------------------------------- the file as a whole
 

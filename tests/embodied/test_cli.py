@@ -12,7 +12,7 @@ from typing import Callable, List, Tuple
 import msgspec
 import pytest
 
-from embodied import client
+from embodied import plugins
 from embodied.cli import doctor, main
 from embodied.messages import (
     ChangesReply,
@@ -80,7 +80,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeBackend:
     """Stand behind ``runs/a/memory.db`` of a fresh working directory."""
     backend = FakeBackend()
-    monkeypatch.setattr(client, "installed_backends", lambda: [FakeEntryPoint(backend)])
+    monkeypatch.setattr(plugins, "installed_plugins", lambda group: [FakeEntryPoint(backend)])
     monkeypatch.delenv("EMBODIED_MEMORY", raising=False)
     monkeypatch.chdir(tmp_path)
     for age, name in enumerate(("a", "b")):

@@ -9,7 +9,7 @@ from typing import Callable, Dict, List, Tuple
 import msgspec
 import pytest
 
-from embodied import client
+from embodied import plugins
 from embodied.cli import main
 from embodied.messages import Answer, Box, Edit, EditReply, Forget, ForgetReply, ListObjects, Query, Recall
 from memories import ANSWER, DAY_1_NS, MUG, UNKNOWN, FakeBackend, FakeEntryPoint
@@ -36,7 +36,7 @@ def backend(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
             Forget: ForgetReply(n_objects=1, n_keyframes=12, n_pictures=3, n_intervals=2),
         }
     )
-    monkeypatch.setattr(client, "installed_backends", lambda: [FakeEntryPoint(backend)])
+    monkeypatch.setattr(plugins, "installed_plugins", lambda group: [FakeEntryPoint(backend)])
     monkeypatch.setenv("EMBODIED_MEMORY", str(path))
     return backend
 
@@ -83,10 +83,11 @@ def test_an_edit_as_json_is_the_object(run: Run, backend: FakeBackend) -> None:
 
 
 def test_what_a_person_tells_of_is_added(run: Run, backend: FakeBackend) -> None:
-    run("add", "keys", "--at=-1.5,2,0.8", "--size", "0.1,0.1,0.02", "--frame", "map")
-    assert edits(backend) == [
-        Edit(kind="add", text="keys", position_m=(-1.5, 2.0, 0.8), size_m=(0.1, 0.1, 0.02), world_frame="map")
-    ]
+    for at in (("--at=-1.5,2,0.8",), ("--at", "-1.5,2,0.8")):
+        run("add", "keys", *at, "--size", "0.1,0.1,0.02", "--frame", "map")
+        assert edits(backend).pop() == Edit(
+            kind="add", text="keys", position_m=(-1.5, 2.0, 0.8), size_m=(0.1, 0.1, 0.02), world_frame="map"
+        )
 
 
 @pytest.mark.parametrize("numbers", ["1,2", "1,2,x", "1,2,nan", "1,2,3,4"])
@@ -137,11 +138,22 @@ def test_nothing_is_changed_where_nobody_can_be_asked(
 def test_forgetting_says_how_much_and_does_it(run: Run, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     code, out, err = run("forget", "--region", "1,2,0.5,4,3,2.5", "--object", "red mug", "--session", "day-1")
-    assert (code, out) == (0, "forgotten: 1 object, 12 keyframes, 3 pictures, 2 stays of what remains\n")
-    assert "This forgets 1 object, 12 keyframes, 3 pictures, 2 stays of what remains for good. Go on? [y/N]" in err
+    assert (code, out) == (
+        0,
+        "forgotten: 1 object, 12 keyframes, 3 pictures, 2 stays in the histories of other objects\n",
+    )
+    assert "This forgets 1 object, 12 keyframes, 3 pictures, 2 stays in the histories of other objects for good." in err
+    assert "Go on? [y/N]" in err
     region = Box(center_m=(1.0, 2.0, 0.5), size_m=(4.0, 3.0, 2.5))
     wanted = Forget(region=region, object_id="o12", session="day-1")
     assert forgets(backend) == [msgspec.structs.replace(wanted, only_count=True), wanted]
+
+
+def test_to_forget_all_is_refused_with_the_options_there_are(run: Run, backend: FakeBackend) -> None:
+    code, _, err = run("forget", "--yes")
+    assert code == 1
+    assert err.endswith("embodied: forget needs at least one of --region, --since, --until, --session and --object\n")
+    assert forgets(backend) == []
 
 
 def test_a_dry_run_changes_nothing(run: Run, backend: FakeBackend) -> None:
@@ -169,5 +181,5 @@ def test_times_are_read_by_the_memory(run: Run, backend: FakeBackend) -> None:
 def test_a_time_that_the_memory_does_not_understand_is_refused(run: Run, backend: FakeBackend) -> None:
     code, _, err = run("forget", "--since", "gibberish", "--yes")
     assert code == 1
-    assert "--since: expected a time, got 'gibberish'" in err
+    assert """--since: expected a time such as "yesterday" or "2026-01-05 10:00", got 'gibberish'""" in err
     assert forgets(backend) == []

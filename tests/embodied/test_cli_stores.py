@@ -6,7 +6,7 @@ from typing import Any, List, Tuple
 
 import pytest
 
-from embodied import client
+from embodied import plugins
 from embodied.cli import main
 from embodied.errors import StoreError
 
@@ -37,7 +37,9 @@ class Installed:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> List[Tuple[Any, ...]]:
     noted: List[Tuple[Any, ...]] = []
-    monkeypatch.setattr(client, "installed_backends", lambda: [Installed(name, noted) for name in ("copy", "check")])
+    monkeypatch.setattr(
+        plugins, "installed_plugins", lambda group: [Installed(name, noted) for name in ("copy", "check")]
+    )
     return noted
 
 
@@ -54,6 +56,6 @@ def test_damage_is_one_clear_line(calls: List[Tuple[Any, ...]], capsys: pytest.C
 
 
 def test_without_the_package_it_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(client, "installed_backends", list)
+    monkeypatch.setattr(plugins, "installed_plugins", lambda group: [])
     assert main(["memory", "check", "a.db"]) == 1
     assert "install the distribution embodied-memory" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from typing import Callable, Iterator
 import numpy as np
 import pytest
 
-from embodied import client
+from embodied import plugins
 from embodied.client import Memory, MemoryBackend
 from embodied.errors import (
     ConfigurationError,
@@ -60,7 +60,7 @@ def backend() -> FakeBackend:
 def file(tmp_path: Path, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> str:
     path = tmp_path / "memory.db"
     path.touch()
-    monkeypatch.setattr(client, "installed_backends", lambda: [FakeEntryPoint(backend)])
+    monkeypatch.setattr(plugins, "installed_plugins", lambda group: [FakeEntryPoint(backend)])
     return str(path)
 
 
@@ -132,7 +132,7 @@ class TestCalls:
 class TestFiles:
     def test_the_installed_backend_gets_the_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         entry_point = FakeEntryPoint(FakeBackend())
-        monkeypatch.setattr(client, "installed_backends", lambda: [entry_point])
+        monkeypatch.setattr(plugins, "installed_plugins", lambda group: [entry_point])
         (tmp_path / "memory.db").touch()
         Memory(tmp_path / "memory.db")
         assert entry_point.paths == [tmp_path / "memory.db"]
@@ -149,7 +149,7 @@ class TestFiles:
     def test_without_a_backend_the_error_says_what_to_install(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(client, "installed_backends", list)
+        monkeypatch.setattr(plugins, "installed_plugins", lambda group: [])
         (tmp_path / "memory.db").touch()
         with pytest.raises(ConfigurationError, match="install the distribution embodied-memory"):
             Memory(tmp_path / "memory.db")
@@ -161,7 +161,7 @@ class TestFiles:
             def load(self) -> object:
                 raise ImportError("no module named nothing")
 
-        monkeypatch.setattr(client, "installed_backends", lambda: [Broken(FakeBackend())])
+        monkeypatch.setattr(plugins, "installed_plugins", lambda group: [Broken(FakeBackend())])
         (tmp_path / "memory.db").touch()
         with pytest.raises(ConfigurationError, match=r"cannot load fake:open_memory.*no module named nothing"):
             Memory(tmp_path / "memory.db")
@@ -174,7 +174,11 @@ class TestFiles:
         (package / "METADATA").write_text("Metadata-Version: 2.1\nName: some-memory\nVersion: 1.0\n")
         (package / "entry_points.txt").write_text("[embodied.memory]\nfile = memories:FakeBackend\n")
         monkeypatch.syspath_prepend(str(tmp_path))
-        found = [entry_point for entry_point in client.installed_backends() if entry_point.value.startswith("memories")]
+        found = [
+            entry_point
+            for entry_point in plugins.installed_plugins("embodied.memory")
+            if entry_point.value.startswith("memories")
+        ]
         assert [entry_point.name for entry_point in found] == ["file"]
         assert isinstance(found[0].load()(), MemoryBackend)
 

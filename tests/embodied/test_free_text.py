@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator, List, Union
 import msgspec
 import pytest
 
-from embodied import client
+from embodied import plugins
 from embodied.client import Memory
 from embodied.errors import (
     ConfigurationError,
@@ -116,7 +116,7 @@ class StubbornBackend(FakeBackend):
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> StubbornBackend:
     backend = StubbornBackend()
-    monkeypatch.setattr(client, "installed_backends", lambda: [FakeEntryPoint(backend)])
+    monkeypatch.setattr(plugins, "installed_plugins", lambda group: [FakeEntryPoint(backend)])
     return backend
 
 
@@ -146,7 +146,7 @@ def test_what_the_grammar_understands_is_asked_of_no_model(
     serve: Callable[..., Endpoint], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     endpoint = serve()
-    monkeypatch.setattr(client, "installed_backends", lambda: [FakeEntryPoint(FakeBackend())])
+    monkeypatch.setattr(plugins, "installed_plugins", lambda group: [FakeEntryPoint(FakeBackend())])
     (tmp_path / "memory.db").touch()
     with Memory(tmp_path / "memory.db") as memory:
         assert recall(memory, "where is the mug?", model_at(endpoint)) == ANSWER

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 
-from embodied import client as client_module
+from embodied import plugins
 from embodied.client import Memory
 from embodied.errors import ConfigurationError, NotUnderstood
 from embodied.mcp_server import build_server
@@ -42,7 +42,7 @@ class Backend(FakeBackend):
 def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
     backend = Backend({Edit: EditReply(object=MUG), Forget: ForgetReply(n_objects=1, n_keyframes=2, n_pictures=3)})
     backend.responses[Recall] = ANSWER
-    monkeypatch.setattr(client_module, "installed_backends", lambda: [FakeEntryPoint(backend)])
+    monkeypatch.setattr(plugins, "installed_plugins", lambda group: [FakeEntryPoint(backend)])
     return backend
 
 

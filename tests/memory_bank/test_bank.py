@@ -241,6 +241,13 @@ def test_asking_for_what_does_not_exist_is_the_askers_mistake(home: Home) -> Non
             home.ask(request)
 
 
+@pytest.mark.parametrize("field", ["since_ns", "until_ns", "unseen_since_ns", "known_ns"])
+@pytest.mark.parametrize("stamp_ns", [2**63, -(2**63)])
+def test_an_instant_beyond_the_clock_is_the_askers_mistake(home: Home, field: str, stamp_ns: int) -> None:
+    with pytest.raises(ValueError, match=f"{field}: expected nanoseconds"):
+        home.bank.handle(Recall(question=Query(kind="where", label="mug", **{field: stamp_ns})))
+
+
 def test_gone_objects_are_listed_only_if_asked_for(home: Home) -> None:
     home.session("day-1")
     home.world.things = (TABLE, MUG, CHAIR)

@@ -16,6 +16,7 @@ from box_world import CHAIR, MUG, PLANT, TABLE, World, tour
 from embodied.config import load_config, save_config
 from embodied.errors import AddressInUse, ConfigurationError, DeadlineExceeded
 from embodied.messages import (
+    AddExperience,
     Answer,
     GetMap,
     GetStatus,
@@ -214,3 +215,11 @@ def test_a_killed_memory_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
     assert isinstance(found, Answer)
     assert not found.unknown
     assert found.warnings
+
+
+def test_what_a_request_has_stored_of_the_stream_is_told_to_its_producer(start: Callable[..., Running]) -> None:
+    running = start(commit_every=1000)
+    running.stream("day-1", 5, end=False)
+    running.producer.flush(10.0)
+    running.client.call(AddExperience(intent="open the door", text="pull", succeeded=True, stamp_ns=1))
+    running.producer.flush(5.0, durable=True)

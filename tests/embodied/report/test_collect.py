@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from embodied import client
+from embodied import plugins
 from embodied.client import Memory
 from embodied.messages import Alignment, GetMap, ListSessions, MapReply, Query, Recall, SessionsReply
 from embodied.recording.path import read_path
@@ -32,7 +32,7 @@ def backend() -> FakeBackend:
 
 @pytest.fixture
 def memory(backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Memory:
-    monkeypatch.setattr(client, "installed_backends", lambda: [FakeEntryPoint(backend)])
+    monkeypatch.setattr(plugins, "installed_plugins", lambda group: [FakeEntryPoint(backend)])
     (tmp_path / "memory.db").touch()
     return Memory(tmp_path / "memory.db")
 

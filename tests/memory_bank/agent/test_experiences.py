@@ -181,7 +181,7 @@ def test_an_encoder_of_meaning_is_used_and_asked_once(disk: Disk) -> None:
     assert texts_of(disk.open().recall(RecallExperiences(intent="the cup")).successes) == ["left of the sink"]
 
 
-@pytest.mark.parametrize("retrieve", ["meaning", "time", "fused", "two_phase"])
+@pytest.mark.parametrize("retrieve", ["chunks", "meaning", "time", "fused", "two_phase"])
 def test_how_to_retrieve_is_a_setting(disk: Disk, retrieve: str) -> None:
     memory = disk.open(ExperienceConfig(retrieve=retrieve))
     for number, intent in enumerate(["bring the mug", "water the plants", "close the door"]):
@@ -238,6 +238,9 @@ def test_what_is_out_of_bounds_is_refused_and_changes_nothing(disk: Disk) -> Non
     ("config", "message"),
     [
         (ExperienceConfig(retrieve="magic"), "retrieve strategy: expected one of .*two_phase; got 'magic'"),
+        (ExperienceConfig(retrieve="graph"), "'graph' needs vector and facts"),
+        (ExperienceConfig(retrieve="place"), "'place' needs position_m or place"),
+        (ExperienceConfig(retrieve="chunks", retrieve_settings={"by": "place"}), "items.places"),
         (ExperienceConfig(decide_settings={"magic": 1.0}), "unknown field `magic`"),
         (ExperienceConfig(prune="operations"), "'operations' makes no room"),
         (ExperienceConfig(capacity=1), "capacity from 2"),

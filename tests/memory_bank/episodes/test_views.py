@@ -16,7 +16,10 @@ from memory_bank.episodes.views import Views, ViewsConfig
 from memory_bank.features.protocol import ImageEncoder, TextEncoder
 from memory_bank.objects.records import RoomIndex
 from memory_bank.objects.scene_graph import SceneGraph
+from memory_bank.service import MemoryService, ServiceConfig
 from memory_bank.space.rooms import Room, RoomMap
+from memory_bank.state import MemoryState
+from memory_bank.strategies import registry
 from memory_world import make_track
 
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (200, 200, 200)}
@@ -170,8 +173,27 @@ def test_a_strategy_of_the_settings_ranks_the_most_alike(views: Views) -> None:
     near = {"near_m": (3.4, 0.5, 1.2), "radius_m": 9.0, "until_ns": 350}
     assert found(views, settings, text="red", limit=1, **near) == [3]
     assert found(views, {"images": settings["images"]}, text="red", limit=1, **near) == [0]
-    with pytest.raises(ValueError, match="magic"):
-        found(views, {**settings, "config": ViewsConfig(retrieve="magic")}, text="red")
+
+
+@pytest.mark.parametrize("retrieve", registry.names("retrieve"))
+def test_each_strategy_ranks_or_is_refused_before_anything_is_asked(views: Views, retrieve: str) -> None:
+    config = ViewsConfig(retrieve=retrieve)
+    if retrieve in ("graph", "two_phase"):
+        with pytest.raises(ConfigurationError, match="views.retrieve: .*need"):
+            MemoryService(MemoryState(), ServiceConfig(views=config))
+        return
+    MemoryService(MemoryState(), ServiceConfig(views=config))
+    settings = {"images": ColourPictures(ColourWords()), "config": config}
+    assert found(views, settings, text="red", limit=2)[0] == 0
+    near = found(views, settings, text="red", limit=1, near_m=(3.4, 0.5, 1.2), radius_m=9.0)
+    assert near == ([3] if retrieve in ("place", "fused") else [0])
+    late = found(views, settings, text="red", limit=1, until_ns=310)
+    assert late == ([3] if retrieve in ("time", "fused") else [0])
+
+
+def test_an_unknown_strategy_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"views\.retrieve: .*expected one of .*fused.*magic"):
+        MemoryService(MemoryState(), ServiceConfig(views=ViewsConfig(retrieve="magic")))
 
 
 def test_words_find_what_shows_things_of_that_meaning_or_with_such_a_note(views: Views) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from embodied.geometry import wrap_angle
 from embodied.messages import MapReply
-from memory_bank.frames.alignment import Finding, Grid, align, fitted
+from memory_bank.frames.alignment import AlignmentConfig, Finding, Grid, Pairs, align, fitted
 from memory_bank.frames.poses import Pose, after, inverted, move_track, moved, pose_of
 from memory_bank.frames.views import moved_map
 from memory_bank.objects.track import Track
@@ -169,3 +169,17 @@ def test_least_squares_find_the_pose_of_points(pose: Pose, seed: int) -> None:
     points, weights = rng.uniform(-5.0, 5.0, (6, 3)), rng.uniform(0.1, 2.0, 6)
     found = fitted(points, moved(pose, points), weights)
     assert np.allclose(moved(found, points), moved(pose, points), atol=1e-6)
+
+
+def test_of_many_things_the_rarest_compare_proposals() -> None:
+    alike = np.zeros((6, 8))
+    alike[:4, :4] = 1.0  # four of a kind in both maps
+    alike[4, 5] = alike[5, 6] = 1.0
+    pairs = Pairs.of(alike)
+    assert pairs.rarest(18) is pairs
+    few = pairs.rarest(7)
+    assert (few.rows.tolist(), few.columns.tolist()) == ([0, 0, 0, 0, 4, 5], [0, 1, 2, 3, 5, 6])
+    assert pairs.rarest(1).rows.tolist() == [4]
+    config = AlignmentConfig(max_support=60)
+    things = furnish(3, n=40)
+    assert_found(align(seen_from(POSE, things), turned(ROOMS, POSE), things, ROOMS, config), POSE)

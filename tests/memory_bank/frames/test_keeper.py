@@ -254,3 +254,38 @@ def test_a_frame_kept_apart_for_sessions_is_merged_when_it_is_recognised(home: H
     found = home.objects()
     assert sorted(found) == sorted(thing.label for thing in everything)
     assert len(home.bank.service.view.objects) == len(everything)
+
+
+def test_nothing_of_a_merged_frame_is_left_in_the_file(home: Home) -> None:
+    """The map and what was derived of it are as large as the house."""
+    everything = home.world.things
+    home.session("day-1")
+    home.world.things = tuple(thing for thing in everything if thing.center_m[1] < 0.5)
+    home.session("day-2", "elsewhere", T_NEW_MAP)
+    assert set(home.store.load().maps) == {"map", "elsewhere"}
+    home.objects(), home.objects("map")
+    home.world.things = everything
+    home.session("day-3", "elsewhere", T_NEW_MAP)
+    contents = home.store.load()
+    assert (set(contents.maps), set(contents.rooms)) == ({"map"}, {"map"})
+    assert not [name for name in contents.meta if "elsewhere" in name]
+    assert (set(home.bank.service._walls), set(home.bank.service._derived)) == ({"map"}, {"map"})
+    home.reopen()
+    assert sorted(home.objects()) == sorted(thing.label for thing in everything)
+
+
+def test_nothing_of_a_merged_frame_is_written_by_the_batch_that_merges_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.session("day-1")
+    everything = home.world.things
+    monkeypatch.setattr(home.bank, "commit", lambda: None)
+    home.world.things = tuple(thing for thing in everything if thing.center_m[1] < 0.5)
+    home.session("day-2", "elsewhere", T_NEW_MAP)
+    home.world.things = everything
+    home.session("day-3", "elsewhere", T_NEW_MAP)
+    monkeypatch.undo()
+    home.bank.commit()
+    contents = home.store.load()
+    assert (set(contents.maps), set(contents.rooms)) == ({"map"}, {"map"})
+    assert not [name for name in contents.meta if "elsewhere" in name]

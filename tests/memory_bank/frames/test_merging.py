@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from embodied.geometry import intrinsics_from_fov
-from embodied.messages import Box, Point, SessionRecord
+from embodied.messages import Box, Edit, Point, SessionRecord
 from memory_bank.episodes.archive import KeyframeArchive
 from memory_bank.episodes.keyframes import Keyframe
-from memory_bank.frames.merging import Merged, merge_frames
+from memory_bank.frames.merging import Merged, _likenesses, merge_frames, same_place
 from memory_bank.frames.poses import Pose, inverted, move_track, moved_point
 from memory_bank.geometry.voxels import VoxelCloud
 from memory_bank.mapper import Mapper, MapperConfig
 from memory_bank.objects.track import Track
 from memory_bank.perception.simulator import SimulatorPerception
+from memory_bank.person.edits import told_track
 from memory_world import DAY_1_NS, DAY_2_NS, NOW_NS, SECOND_NS, SESSIONS, interval, make_track
 
 POSE = np.array([1.1, 2.0, -3.0, 0.0])
@@ -155,3 +156,59 @@ def test_a_frame_seen_in_turns_keeps_the_order_of_what_happened() -> None:
     target, _ = merge([], [thing(11, "mug", place, earlier)], looks)
     (mug,) = target.graph
     assert (mug.state, mug.intervals[-1].session) == ("gone", "day-1")
+
+
+def test_what_was_deleted_in_the_frame_that_is_brought_over_does_not_come_back() -> None:
+    target, merged = merge(
+        [thing(1, "cat", (2.0, 1.0, 0.8), OLD), thing(2, "mug", (1.0, 1.0, 0.8), OLD, name="Ann's")],
+        [thing(11, "cat", (2.0, 1.0, 0.8), NEW, deleted=True), thing(12, "mug", (1.0, 1.0, 0.8), NEW, deleted=True)],
+    )
+    tracks = {track.id: track for track in target.graph}
+    assert (tracks["o1"].deleted, tracks["o1"].merged_ids) == (True, ["o11"])
+    assert not tracks["o2"].deleted, "another person's word stands against it"
+    assert "o12" in tracks
+    assert merged.removed_ids == {"o11"}
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_a_deleted_double_leaves_the_other_one_as_it_is(older: bool) -> None:
+    """Although it was nearer to where the thing stands."""
+    doubled, alone, n = (OLD, NEW, 1) if older else (NEW, OLD, 11)
+    double = [
+        thing(n, "cat", (2.0, 1.0, 0.8), doubled, deleted=True),
+        thing(n + 1, "cat", (2.01, 1.0, 0.8), doubled),
+    ]
+    other = [thing(12 - n + 9, "cat", (2.0, 1.0, 0.8), alone)]
+    target, _ = merge(double, other) if older else merge(other, double)
+    (cat,) = target.graph.confirmed()
+    assert (cat.id, cat.merged_ids) == (("o2", ["o20"]) if older else ("o10", ["o12"]))
+
+
+def test_what_was_told_of_in_one_frame_and_seen_in_the_other_is_one() -> None:
+    def told(number: int, frame: str) -> Track:
+        edit = Edit(kind="add", text="cup", position_m=(1.1, 1.0, 0.8), author="ann")
+        return told_track(edit, f"o{number}", frame, "", NOW_NS)
+
+    mugs = [thing(n, "mug", (1.0, 1.0, 0.8), session) for n, session in ((2, OLD), (12, NEW))]
+    for old, new, kept, lost in (
+        ([told(1, "map")], mugs[1:], "o12", "o1"),
+        (mugs[:1], [told(11, "boot")], "o2", "o11"),
+    ):
+        target, merged = merge(old, new)
+        (mug,) = target.graph.confirmed()
+        assert (mug.id, mug.label, mug.source, mug.merged_ids) == (kept, "cup", "seen", [lost])
+        assert [note.author for note in mug.notes] == ["ann"]
+        assert merged.removed_ids == {lost}
+        assert kept in merged.dirty_ids
+
+
+def test_likeness_of_place_is_that_of_all_pairs_although_only_near_ones_are_compared() -> None:
+    rng = np.random.default_rng(4)
+    things = [
+        make_track(n, rng, ("mug", "cat")[n % 2], box=Box(center_m=tuple(place), size_m=(0.4, 0.3, 0.2)), views=[])
+        for n, place in enumerate(rng.uniform(0.0, 1.5, (40, 3)).tolist())
+    ]
+    table = _likenesses(things[:25], things[25:])
+    assert table == pytest.approx(np.array([[same_place(a, b) for b in things[25:]] for a in things[:25]]))
+    assert 0 < np.count_nonzero(table) < table.size / 2
+    assert _likenesses(things[:3], []).shape == (3, 0)

@@ -138,3 +138,14 @@ def test_a_track_is_stored_without_what_it_was_before() -> None:
     assert back.before is None
     assert (back.largest_px, back.session_label_weights) == (200, {"mug": pytest.approx(0.9)})
     assert msgspec.msgpack.decode(track.to_bytes())["epoch"] == track.epoch
+
+
+def test_what_is_pinned_keeps_its_label_when_another_is_joined_to_it() -> None:
+    for join in (absorb, lambda keep, lose: continue_elsewhere(keep, lose, 99, "b")):
+        keep, lose = seen(), seen("o1", "b", 20, 1.0, "cup")
+        keep.pinned = True
+        for i in range(20):
+            observe(lose, look("cup", x_m=1.0), 30 + i, "b", CONFIG)
+        join(keep, lose)
+        assert keep.label == "mug"
+        assert keep.n_observations == 28

@@ -13,6 +13,7 @@ from memory_bank.episodes.archive import KeyframeArchive
 from memory_bank.episodes.keyframes import Keyframe
 from memory_bank.episodes.sightlines import keyframe_shows
 from memory_bank.mapper import Mapper, MapperConfig
+from memory_bank.objects.replacement import remember_before
 from memory_bank.objects.track import Track
 from memory_bank.perception.simulator import SimulatorPerception
 from memory_bank.person.forgetting import Plan, carry_out, plan
@@ -221,3 +222,12 @@ def test_another_frame_is_left_alone(remembered: Remembered) -> None:
     state.sessions["b"] = msgspec.structs.replace(state.sessions["b"], memory_frame="attic")
     found = plan(Forget(region=around(CHAIR), world_frame="map"), state)
     assert {remembered.keyframes[index].session for index in found.keyframes} == {"a"}
+
+
+def test_what_is_cut_off_is_in_no_history_and_comes_back_by_no_way(remembered: Remembered) -> None:
+    state = remembered.state()
+    table = by_label(state)["table"]
+    table.before = remember_before(table, table.last_seen_ns)
+    carry_out(plan(Forget(region=Box(center_m=(2.5, 0.0, 0.4), size_m=(0.6, 2.0, 1.0))), state))
+    assert table.intervals[-1].box == table.box
+    assert table.before is None, "as it was before the session, it reached into the region"

@@ -174,11 +174,12 @@ TODAY_NS = YESTERDAY_NS + DAY_NS
             "kind": "where", "label": "mug", "until_ns": DAY_1_NS + 600 * SECOND_NS,
             "known_ns": NOW_NS - 180 * SECOND_NS,
         }),
-        ("what haven't you seen since yesterday?", {"kind": "what", "unseen_since_ns": YESTERDAY_NS}),
+        ("what haven't you seen since yesterday?", {"kind": "what", "unseen_since_ns": TODAY_NS}),
         ("which mugs have you not seen for two days", {
             "kind": "where", "label": "mug", "unseen_since_ns": NOW_NS - 2 * DAY_NS,
         }),
         ("haven't you seen my mug?", {"kind": "where", "label": "mug"}),
+        ("hey robot, can't you find my mug?", {"kind": "where", "label": "mug"}),
     ],
 )  # fmt: skip
 def test_as_of_when_a_question_is_meant(question: str, expected: dict[str, Any]) -> None:
@@ -244,6 +245,9 @@ def test_a_time_phrase_is_understood(phrase: str, expected: dict[str, Any]) -> N
         ("how many mugs are closest to me", "only things can be asked for the nearest"),
         ("which rooms are next to the table", "is no room"),
         ("which room has the", "names nothing"),
+        ("which mugs are not in the kitchen?", "of what is not so"),
+        ("what was not seen yesterday?", "of what is not so"),
+        ("what hasn't moved since yesterday?", "not what did not"),
     ],
 )
 def test_what_is_not_understood_says_why(question: str, why: str) -> None:

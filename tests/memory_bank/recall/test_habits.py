@@ -62,8 +62,8 @@ def test_a_stay_that_goes_on_counts_until_now_and_a_window_cuts_it() -> None:
 def test_the_answer_names_the_usual_place_first() -> None:
     found = answer(Query(kind="where", label="mug", colour="red", order="most_often"), view_with(STAYS))
     assert found.text.startswith(
-        "The red mug is usually on the table in the kitchen (60% of the time, one stay); "
-        "else on the desk in the office (40% of the time, 2 stays)"
+        "The red mug is usually on the table in the kitchen (60 % of the time, one stay); "
+        "else on the desk in the office (40 % of the time, 2 stays)"
     )
     assert [habit.room for habit in found.habits] == ["kitchen", "office", "living room"]
     assert answer(Query(kind="where", label="piano", order="most_often"), view_with(STAYS)).unknown

@@ -29,8 +29,8 @@ def told_view(thing: ObjectRecord = KEYS) -> MemoryView:
 
 def test_what_was_told_is_told_apart_from_what_was_seen() -> None:
     found = ask("who told you about the keys?", told_view())
-    assert found.text.startswith("Ada told me of the keys at 2026-01-06 09:00:00. The keys are in the kitchen")
-    assert "I have not seen it myself" in ask("where are the keys?", told_view()).text
+    assert found.text.startswith("Ada told me of the keys at 2026-01-06 09:00:00. They are in the kitchen")
+    assert "I have not seen them myself" in ask("where are the keys?", told_view()).text
     assert ask("did you see the keys yourself?", told_view()).unknown
     assert not ask("did you see the red mug yourself?", told_view()).unknown
     assert ids(ask("what were you told?", told_view())) == ["o20"]

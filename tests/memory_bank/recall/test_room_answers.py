@@ -42,7 +42,7 @@ def names(found: Answer) -> list[str]:
         ("which room has a blue mug?", ["office"], "The office has a blue mug."),
         ("which room has a table, a book and a laptop?", ["kitchen"], "The kitchen has a table, a book and a laptop."),
         ("which rooms are next to the kitchen?", ["office", "living room"], "From the kitchen doors lead to"),
-        ("where am i?", ["office"], "That is in the office."),
+        ("where am i?", ["office"], "I am in the office."),
         ("which rooms do you know?", ["kitchen", "office", "living room", "bedroom"], "I know 4 rooms: the kitchen,"),
     ],
 )
@@ -107,7 +107,7 @@ def test_pictures_of_a_thing_are_those_that_show_it() -> None:
     assert (query.object_id, query.label, query.room, query.order, query.limit) == ("o3", "", "", "latest", 1)
     assert found.views == (SHOWN,)
     assert found.objects[0].id == "o3"
-    assert found.text == "A picture of the red mug in the kitchen, the latest from 2026-01-06 09:05:00."
+    assert found.text == "One picture of the red mug in the kitchen, from 2026-01-06 09:05:00."
 
 
 def test_pictures_of_a_room_are_those_taken_in_it() -> None:

@@ -61,10 +61,40 @@ def ns(text: str) -> int:
         ("over the past week", "2025-12-30T09:05", None),
         ("last night", "2026-01-05T20", None),
         ("by 8", None, "2026-01-06T08"),
+        ("on day-1 before 9:05", None, "2026-01-05T09:05"),
+        ("in the evening", "2026-01-05T18", "2026-01-06"),
+        ("since the morning", "2026-01-06T05", None),
+        ("earlier today", "2026-01-06", "2026-01-07"),
     ],
 )
 def test_a_phrase_is_a_window(phrase: str, since: str | None, until: str | None) -> None:
     rest, window = TIMES.take_window(f"where was it {phrase}")
+    assert rest == "where was it"
+    assert window.since_ns == (None if since is None else ns(since))
+    assert window.until_ns == (None if until is None else ns(until))
+
+
+@pytest.mark.parametrize(
+    ("phrase", "since", "until"),
+    [
+        ("this afternoon", "2026-01-06T12", "2026-01-06T18"),
+        ("since this afternoon", "2026-01-06T12", None),
+        ("in the afternoon", "2026-01-06T12", "2026-01-06T18"),
+        ("since noon", "2026-01-06T12", None),
+        ("before lunch", None, "2026-01-06T12"),
+        ("yesterday before lunch", "2026-01-05", "2026-01-05T12"),
+        ("yesterday after lunch", "2026-01-05T13", "2026-01-06"),
+        ("on 5 january after 10", "2026-01-05T10", "2026-01-06"),
+        ("between 2 pm and 3 pm yesterday", "2026-01-05T14", "2026-01-05T15"),
+        ("yesterday between breakfast and lunch", "2026-01-05T07", "2026-01-05T13"),
+        ("between 9:00 yesterday and 10:00", "2026-01-05T09", "2026-01-05T10"),
+        ("from yesterday to noon", "2026-01-05", "2026-01-06T12"),
+        ("from noon to 5 pm", "2026-01-06T12", "2026-01-06T17"),
+        ("from 10 pm to 2 am", "2026-01-05T22", "2026-01-06T02"),
+    ],
+)
+def test_a_phrase_in_the_afternoon_is_a_window(phrase: str, since: str | None, until: str | None) -> None:
+    rest, window = Times(ns("2026-01-06T15:30"), SESSIONS).take_window(f"where was it {phrase}")
     assert rest == "where was it"
     assert window.since_ns == (None if since is None else ns(since))
     assert window.until_ns == (None if until is None else ns(until))
@@ -84,7 +114,14 @@ def test_what_is_no_time_is_refused(phrase: str) -> None:
 @pytest.mark.parametrize(
     ("text", "rest", "unseen"),
     [
-        ("what have you not seen since yesterday", "what have you seen", "2026-01-05"),
+        ("what have you not seen since yesterday", "what have you seen", "2026-01-06"),
+        ("mugs not seen since monday", "mugs seen", "2026-01-06"),
+        ("mugs not seen since last week", "mugs seen", "2026-01-05"),
+        ("mugs not seen since breakfast", "mugs seen", "2026-01-06T08"),
+        # What goes on has no end yet.
+        ("mugs not seen since this morning", "mugs seen", "2026-01-06T05"),
+        ("mugs not seen since day-1", "mugs seen", "2026-01-05T09:10"),
+        ("mugs not seen since day-2", "mugs seen", "2026-01-06T09"),
         ("what was not seen today", "what was seen", "2026-01-06"),
         ("things not seen in the kitchen after monday", "things seen in the kitchen", "2026-01-06"),
         ("what has not been seen for two days", "what has been seen", "2026-01-04T09:05"),

@@ -130,6 +130,17 @@ def test_many_rows_are_narrowed_down_by_their_codes(dim: int, kind: str, rng: np
         assert index.search(rows.vectors[0], 10)[0].tolist() == list(range(10))
 
 
+@pytest.mark.skipif(load_compiled() is None, reason="needs numba and AVX2")
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=60), st.data())
+def test_the_kth_largest_is_that_of_the_sorted(numbers: list[int], data: st.DataObject) -> None:
+    compiled = load_compiled()
+    assert compiled is not None
+    k = data.draw(st.integers(1, len(numbers)))
+    values = np.array(numbers, dtype=np.float32)
+    assert compiled.kth_largest(values, k) == sorted(numbers)[-k]
+    assert sorted(values.tolist()) == sorted(numbers)
+
+
 @both_ways
 def test_rows_can_come_and_go_between_searches(compiled: bool, rng: np.random.Generator) -> None:
     rows = Rows(rng, 400)
