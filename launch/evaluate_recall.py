@@ -27,6 +27,7 @@ from embodied.messages import Answer, Query
 from embodied.progress import Progress
 from memory_bank.bank import MemoryBank
 from memory_bank.features.registry import build_text_encoder
+from memory_bank.recall.calibration import familiarity, fit_table, kind_of, write_table
 from sim.recall_questions import Probe, Timeline, lures, make_probes
 
 CORRECT_GOAL = AUROC_GOAL = DIAGNOSIS_GOAL = 0.95
@@ -45,6 +46,8 @@ class Settings(Config):
     """Of the eight diagnoses; 0 for none."""
     detector: Detector = Detector()
     """What the detector gets wrong."""
+    fit: str | None = None
+    """Where to write curves of calibration fitted on these answers; their confidences are the raw ones then."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,19 @@ class Result:
     answer: str
     confidence: float
     right: bool
+    kind: str = ""
+    """Which curve of calibration it belongs to; empty if there was no answer."""
 
 
 def put(memory: MemoryBank, probe: Probe, house: int) -> Result:
     """Ask one question."""
+    question = probe.question if isinstance(probe.question, str) else repr_query(probe.question)
     try:
         answer = ask(memory, probe.question)
-        text, confidence, right = answer.text, answer.confidence, probe.is_right(answer)
     except ValueError as error:
-        text, confidence, right = f"({error})", 0.0, False
-    question = probe.question if isinstance(probe.question, str) else repr_query(probe.question)
-    return Result(house, probe.template, question, probe.truth, text, confidence, right)
+        return Result(house, probe.template, question, probe.truth, f"({error})", 0.0, False)
+    right = probe.is_right(answer)
+    return Result(house, probe.template, question, probe.truth, answer.text, answer.confidence, right, kind_of(answer))
 
 
 def repr_query(query: Query) -> str:
@@ -78,16 +83,11 @@ def repr_query(query: Query) -> str:
     return ", ".join(f"{k}={v!r}" for k, v in filled.items() if k == "kind" or v != getattr(empty, k))
 
 
-def known_score(answer: Answer) -> float:
-    """Return how sure the memory is that it knows the thing."""
-    return 1.0 - answer.confidence if answer.unknown else answer.confidence
-
-
-def familiarity(memory: MemoryBank, world: Timeline) -> tuple[list[float], list[float]]:
-    """Return the scores of things that are in the house, and of things that never were."""
+def familiarity_of(memory: MemoryBank, world: Timeline) -> tuple[list[Answer], list[Answer]]:
+    """Ask for what is in the house, and for what never was."""
     categories = sorted({thing.category for thing in world.today})
-    known = [known_score(ask(memory, f"where is the {category}?")) for category in categories]
-    return known, [known_score(ask(memory, f"where is the {label}?")) for label in lures(world)]
+    known = [ask(memory, f"where is the {category}?") for category in categories]
+    return known, [ask(memory, f"where is the {label}?") for label in lures(world)]
 
 
 def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
@@ -126,6 +126,17 @@ def summarise(results: Sequence[Result], known: Sequence[float], never: Sequence
     return figures
 
 
+def examples(
+    results: Sequence[Result], known: Sequence[Answer], never: Sequence[Answer]
+) -> list[tuple[str, float, bool]]:
+    """Return what curves of calibration are fitted on: kind, raw confidence, and whether the answer was right."""
+    return [
+        *((result.kind, result.confidence, result.right) for result in results if result.kind),
+        *((kind_of(a), a.confidence, not a.unknown and a.objects[0].label == a.query.label) for a in known),
+        *((kind_of(a), a.confidence, a.unknown and not a.objects) for a in never),
+    ]
+
+
 def diagnosed(settings: Settings, progress: Progress) -> list[MeasuredFigure]:
     """Run the diagnoses; return their figures."""
     encoder = None
@@ -150,13 +161,13 @@ def diagnosed(settings: Settings, progress: Progress) -> list[MeasuredFigure]:
 def main(settings: Settings, progress: Progress) -> None:
     """Measure, and write figures and page."""
     results: list[Result] = []
-    known: list[float] = []
-    never: list[float] = []
+    known: list[Answer] = []
+    never: list[Answer] = []
     for house in range(settings.seed, settings.seed + settings.houses):
-        with new_memory(house, settings.detector) as memory:
+        with new_memory(house, settings.detector, calibrated=settings.fit is None) as memory:
             world = live_in(memory, house)
             asked = [put(memory, probe, house) for probe in make_probes(world, house)]
-            there, absent = familiarity(memory, world)
+            there, absent = familiarity_of(memory, world)
         results += asked
         known += there
         never += absent
@@ -164,7 +175,10 @@ def main(settings: Settings, progress: Progress) -> None:
         for result in asked:
             if not result.right:
                 progress.done(f"    WRONG {result.template}: {result.question} -> {result.answer} [{result.truth}]")
-    figures = [*summarise(results, known, never), *diagnosed(settings, progress)]
+    if settings.fit is not None:
+        Path(settings.fit).write_bytes(write_table(fit_table(examples(results, known, never))))
+    scores = [familiarity(answer) for answer in known], [familiarity(answer) for answer in never]
+    figures = [*summarise(results, *scores), *diagnosed(settings, progress)]
     write_figures(Path(settings.out), "recall", figures)
     write_page(Path(settings.out).with_suffix(".html"), figures, results)
     for figure in (

@@ -13,6 +13,7 @@ from embodied.messages import Answer, Query, Recall
 from memory_bank.bank import MemoryBank
 from memory_bank.mapper import MapperConfig
 from memory_bank.perception.simulator import SimulatorPerception, SimulatorPerceptionConfig
+from memory_bank.service import ServiceConfig
 from memory_bank.stores.sqlite_store import SqliteStore
 from sim.houses import generate_house
 from sim.houses.changes import change_overnight
@@ -40,13 +41,14 @@ class Detector(Config):
 
 
 @contextmanager
-def new_memory(seed: int, detector: Detector) -> Iterator[MemoryBank]:
+def new_memory(seed: int, detector: Detector, *, calibrated: bool = True) -> Iterator[MemoryBank]:
     """Yield an empty memory on disk; it is deleted at the end."""
     perception = SimulatorPerceptionConfig(dropout=detector.dropout, label_noise=detector.label_noise, seed=seed)
     with TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder) / "memory.db")
         try:
-            yield MemoryBank(MapperConfig(), SimulatorPerception(perception), store)
+            service = ServiceConfig(calibrated=calibrated)
+            yield MemoryBank(MapperConfig(), SimulatorPerception(perception), store, service)
         finally:
             store.close()
 

@@ -80,6 +80,8 @@ class ServiceConfig(Config):
     """How the free floor is covered with places."""
     views: ViewsConfig = ViewsConfig()
     """How pictures that fit a question are ranked."""
+    calibrated: bool = True
+    """Whether confidences are probabilities; raw ones are for fitting the curves anew."""
 
 
 def _check_instants(query: Query) -> None:
@@ -197,6 +199,7 @@ class MemoryService:
             world_frame=frame.name,
             meaning=self._meaning,
             views=self._views(frame).find,
+            calibrated=self._config.calibrated,
         )
 
     def _views(self, frame: FrameState) -> Views:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any, List, Optional
 
@@ -180,6 +181,8 @@ def mcp(arguments: argparse.Namespace) -> None:
     from embodied import mcp_server
 
     with open_memory(arguments) as memory:
+        if sys.stdin.isatty():
+            note("waiting for a client on standard input; clients start this command themselves. Control-C ends it")
         mcp_server.build_server(memory, allow_edits=arguments.allow_edits).run()
 
 

@@ -77,6 +77,8 @@ class MemoryView:
     """Compares free words with labels and notes; None without a model of words."""
     views: Callable[[Query], tuple[ViewHit, ...]] | None = None
     """Finds keyframes, best first, by the fields of a ``views`` query; None where no keyframes are kept."""
+    calibrated: bool = True
+    """Whether confidences of answers are put on the fitted curves."""
 
     @property
     def labels(self) -> frozenset[str]:

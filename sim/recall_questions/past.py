@@ -37,7 +37,8 @@ def _where_yesterday(world: Timeline, draw: Draw) -> List[Probe]:
     probes = []
     for t in draw(things):
         then = world.at(t.instance_id, -3)
-        assert then is not None, t
+        if then is None:
+            continue  # It was brought in and moved within the last days.
         probes.append(where_at("where_yesterday", f"where was the {name_of(t)} yesterday?", then))
     return probes
 
@@ -48,7 +49,8 @@ def _where_on_a_weekday(world: Timeline, draw: Draw) -> List[Probe]:
     probes = []
     for t in draw([t for t in world.one_of_a_kind(world.today) if t.instance_id in moved]):
         then = world.at(t.instance_id, 0)
-        assert then is not None, t
+        if then is None:
+            continue  # It was brought in and moved within the last days.
         probes.append(where_at("where_on_a_weekday", f"where was the {name_of(t)} on Monday?", then))
     return probes
 
@@ -69,7 +71,8 @@ def _where_you_thought(world: Timeline, draw: Draw) -> List[Probe]:
     probes = []
     for t in draw([t for t in world.one_of_a_kind(world.today) if t.instance_id in moved]):
         then = world.at(t.instance_id, -3)
-        assert then is not None, t
+        if then is None:
+            continue  # It was brought in and moved within the last days.
         text = f"where did you think the {name_of(t)} was today at 08:00?"
         probes.append(where_at("where_you_thought", text, then))
     return probes
@@ -81,7 +84,8 @@ def _known_then(world: Timeline, draw: Draw) -> List[Probe]:
     probes = []
     for t in draw([t for t in world.one_of_a_kind(world.today) if t.instance_id in moved]):
         then = world.at(t.instance_id, -2)
-        assert then is not None, t
+        if then is None:
+            continue  # It was brought in and moved within the last days.
         query = Query(
             kind="where", label=t.category, colour=t.colour, known_ns=world.sessions[-1].start_ns - NANOSECONDS
         )
