@@ -97,7 +97,7 @@ def calibration_curve(results: Sequence[Judged]) -> Markup:
         element("line", x1=x0, y1=y0, x2=x1, y2=y0, stroke="#1b2330"),
         element("line", x1=x0, y1=y0, x2=x0, y2=y1, stroke="#1b2330"),
         element("text", "confidence", x=x1 - 60, y=y0 + 24),
-        element("text", "right", x=4, y=y1 + 4),
+        element("text", "right", x=x0 - 12, y=y1 - 10),
         *(element("text", f"{v:.1f}", x=at(v, 0)[0] - 8, y=y0 + 13) for v in (0.0, 0.5, 1.0)),
         *(element("text", f"{v:.1f}", x=x0 - 24, y=at(0, v)[1] + 4) for v in (0.5, 1.0)),
     ]
