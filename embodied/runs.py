@@ -79,7 +79,9 @@ def run_script(name: str, work: Callable[[Progress], None]) -> int:
     Ends with 0, with 1 and one clear line after an error of the world, or with 130 when a person, or SIGTERM, stopped
     it; in either case ``work`` has left its context managers.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell has what it starts in the background ignore SIGINT, and Python leaves it so; whoever sends it means it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     progress = Progress()
     try:
         work(progress)
