@@ -31,8 +31,8 @@ class LateTextEncoder:
 
     @property
     def dim(self) -> int:
-        """Of its vectors."""
-        return self._built().dim
+        """Of its vectors; 0 until the first text is encoded."""
+        return self._encoder.dim if self._encoder is not None else 0
 
     def encode(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
         """Return one float32 unit vector for each text.
