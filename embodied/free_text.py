@@ -10,6 +10,7 @@ into something by a label can ask a wrong question, and do nothing else.
 from __future__ import annotations
 
 import os
+import socket
 import time
 import urllib.error
 import urllib.parse
@@ -257,10 +258,10 @@ def _fetched(request: urllib.request.Request, model: LanguageModel) -> bytes:
         with error:
             said = error.read(300).decode("utf-8", "replace")
         raise RemoteError(f"HTTP {error.code}", f"{model.url} refused: {said}") from error
-    except TimeoutError as error:
+    except socket.timeout as error:  # which Python 3.9 does not call a TimeoutError yet
         raise DeadlineExceeded(late) from error
     except OSError as error:
-        if isinstance(getattr(error, "reason", None), TimeoutError):
+        if isinstance(getattr(error, "reason", None), socket.timeout):
             raise DeadlineExceeded(late) from error
         raise PeerLost(f"{model.url} cannot be reached: {getattr(error, 'reason', error)}") from error
 
