@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
-from embodied.arrays import Bool, Float, Points, Transform
+from embodied.arrays import Bool, Float, Points, Transform, Vector3
 from embodied.messages import Box, Intrinsics
 from memory_bank.dense.casting import MeshCaster
 from memory_bank.dense.fusion import Fusion, FusionConfig
 from memory_bank.episodes.keyframes import DEPTH_STRIDE_PX, Keyframe
+from memory_bank.geometry.boxes import rays_through_box
 
 BACKGROUND = FusionConfig(voxel_m=0.04, max_depth_m=5.0, min_weight=1.0)
 """Coarse depth carries no finer surface."""
@@ -80,16 +81,8 @@ def repeated_intrinsics(keyframe: Keyframe) -> Intrinsics:
     return msgspec.structs.replace(full, cx_px=full.cx_px + shift, cy_px=full.cy_px + shift)
 
 
-def leaves_box_at(
-    origin: Float[np.ndarray, 3], rays: Float[np.ndarray, "n 3"], box: Box, slack_m: float
-) -> Float[np.ndarray, " n"]:
+def leaves_box_at(origin: Vector3, rays: Float[np.ndarray, "n 3"], box: Box, slack_m: float) -> Float[np.ndarray, " n"]:
     """Return the way along each ray at which it leaves a box that is larger by ``slack_m``; 0 if it misses it."""
-    cosine, sine = np.cos(box.yaw_rad), np.sin(box.yaw_rad)
-    R_box_world = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
-    start, along = R_box_world @ (origin - np.array(box.center_m)), rays @ R_box_world.T
-    along = np.where(np.abs(along) < 1e-9, 1e-9, along)
-    half = 0.5 * np.array(box.size_m) + slack_m
-    a, b = (-half - start) / along, (half - start) / along
-    enter, leave = np.minimum(a, b).max(axis=1), np.maximum(a, b).min(axis=1)
+    enter, leave = rays_through_box(origin, rays, box, slack_m)
     hit: Bool[np.ndarray, " n"] = (enter <= leave) & (leave > 0)
     return np.where(hit, leave, 0.0)

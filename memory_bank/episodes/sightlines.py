@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from embodied.arrays import Float, Rotation, Vector3
+from embodied.arrays import Float, Vector3
 from embodied.messages import Box, Point
 from memory_bank.episodes.keyframes import DEPTH_STRIDE_PX, Keyframe
-from memory_bank.geometry.boxes import points_in_box
+from memory_bank.geometry.boxes import points_in_box, rays_through_box, rotation_of
 
 SLACK_M = 0.03
 """Depth and poses are this wrong."""
@@ -20,12 +20,6 @@ CROP_MARGIN = 1.3
 """A picture of a thing shows so much more than the thing, across."""
 _CONE_RAYS = 12
 _SIGNS = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
-
-
-def rotation_of(box: Box) -> Rotation:
-    """Return ``R_world_box``."""
-    cosine, sine = math.cos(box.yaw_rad), math.sin(box.yaw_rad)
-    return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
 
 
 def lies_in(box: Box, region: Box) -> bool:
@@ -58,7 +52,7 @@ def keyframe_shows(keyframe: Keyframe, box: Box, least_pixels: int = 1) -> bool:
     rays = np.ones((*depth.shape, 3))
     rays[..., 0], rays[..., 1] = x[None], y[:, None]
     rays = rays.reshape(-1, 3) @ R_world_camera.T
-    enter, leave = _crossing(camera_m, rays, box)
+    enter, leave = rays_through_box(camera_m, rays, box, SLACK_M)
     z = depth.reshape(-1)
     hits = (enter <= leave) & (leave > 0.0) & ((z == 0.0) | ((z >= enter) & (z <= leave)))
     return int(np.count_nonzero(hits)) >= least_pixels
@@ -109,7 +103,7 @@ def picture_may_show(camera_m: Point, thing: Box, box: Box) -> bool:
     cosines = points @ axis / np.maximum(lengths, 1e-9)
     if bool(((lengths <= BACKGROUND_M) & (cosines >= math.cos(half_rad))).any()):
         return True
-    enter, leave = _crossing(camera, _cone(axis, half_rad), box)
+    enter, leave = rays_through_box(camera, _cone(axis, half_rad), box, SLACK_M)
     return bool(((enter <= leave) & (leave > 0.0) & (enter <= BACKGROUND_M)).any())
 
 
@@ -125,15 +119,3 @@ def _cone(axis: Vector3, half_rad: float) -> Float[np.ndarray, "n 3"]:
             across = math.cos(turn) * side + math.sin(turn) * other
             rays.append(math.cos(share * half_rad) * axis + math.sin(share * half_rad) * across)
     return np.array(rays)
-
-
-def _crossing(
-    camera_m: Vector3, rays: Float[np.ndarray, "n 3"], box: Box
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Return where rays enter and leave a box, in lengths of the ray; past it, they leave before they enter."""
-    R = rotation_of(box)
-    origin, directions = (camera_m - np.array(box.center_m)) @ R, rays @ R
-    directions = np.where(np.abs(directions) < 1e-12, 1e-12, directions)
-    half = 0.5 * np.array(box.size_m) + SLACK_M
-    a, b = (-half - origin) / directions, (half - origin) / directions
-    return np.minimum(a, b).max(axis=1), np.maximum(a, b).min(axis=1)

@@ -7,9 +7,8 @@ this package imports no torch, and encoders with torch can live in ``policies``.
 
 from __future__ import annotations
 
-from importlib import metadata
-
 from embodied.errors import ConfigurationError
+from embodied.plugins import installed_plugins
 from memory_bank.features.protocol import ImageEncoder, TextEncoder
 
 GROUP = "embodied.encoders"
@@ -43,7 +42,7 @@ def build_image_encoder(name: str) -> ImageEncoder:
 
 def _build(name: str) -> object:
     kind, _, argument = name.partition(":")
-    found = {point.name: point for point in metadata.entry_points(group=GROUP)}
+    found = {point.name: point for point in installed_plugins(GROUP)}
     if kind not in found:
         raise ConfigurationError(f"encoder: expected one of {sorted(found)}, got {kind!r}")
     try:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from embodied.arrays import Bool, Float, Int, Points, Points2, Vector3
+from embodied.arrays import Bool, Float, Int, Points, Points2, Rotation, Vector3
 from embodied.messages import Box
 from memory_bank.geometry.kernels import box_overlap, box_rows
 from memory_bank.geometry.voxels import VoxelCloud
@@ -54,6 +54,27 @@ def points_in_box(points: Points, box: Box, slack_m: float = 0.0) -> Bool[np.nda
         offsets = np.column_stack([_rotated(offsets[:, :2], box.yaw_rad), offsets[:, 2]])
     within: Bool[np.ndarray, " n_points"] = (np.abs(offsets) <= 0.5 * np.array(box.size_m) + slack_m).all(axis=1)
     return within
+
+
+def rotation_of(box: Box) -> Rotation:
+    """Return ``R_world_box``."""
+    cosine, sine = math.cos(box.yaw_rad), math.sin(box.yaw_rad)
+    return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+
+
+def rays_through_box(
+    origin_m: Vector3, rays: Float[np.ndarray, "n 3"], box: Box, slack_m: float
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Return where rays enter and leave a box that is ``slack_m`` larger on all sides, in lengths of each ray.
+
+    A ray that misses it leaves before it enters; of one that starts past it, both are negative.
+    """
+    R = rotation_of(box)
+    start, along = (origin_m - np.array(box.center_m)) @ R, rays @ R
+    along = np.where(np.abs(along) < 1e-12, 1e-12, along)
+    half = 0.5 * np.array(box.size_m) + slack_m
+    a, b = (-half - start) / along, (half - start) / along
+    return np.minimum(a, b).max(axis=1), np.maximum(a, b).min(axis=1)
 
 
 def shared_volume_m3(a: Box, b: Box) -> float:

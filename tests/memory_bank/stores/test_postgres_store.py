@@ -65,11 +65,6 @@ def open_store(address: str) -> Iterator[OpenStore]:
         store.close()
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
 class TestPostgresStore(StoreContract):
     """What every store does."""
 

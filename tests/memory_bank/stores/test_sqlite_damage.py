@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
 import pytest
@@ -17,35 +16,11 @@ from hypothesis import strategies as st
 from embodied.errors import StoreError
 from memory_bank.objects.scene_graph import SceneGraph
 from memory_bank.stores.lock import lock_path
-from memory_bank.stores.protocol import Batch, Store
+from memory_bank.stores.protocol import Batch
 from memory_bank.stores.sqlite_store import SqliteStore
 from memory_world import make_batch, make_keyframe
 from store_contract import OpenStore, sealed_batch
 from store_files import edit, environment, read, read_all
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run" / "memory.db"
-
-
-@pytest.fixture
-def open_store(path: Path) -> Iterator[OpenStore]:
-    opened: list[Store] = []
-
-    def open_one(*, read_only: bool = False) -> Store:
-        opened.append(SqliteStore(path, read_only=read_only))
-        return opened[-1]
-
-    yield open_one
-    for store in opened:
-        store.close()
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
 
 # ------------------------------------------------------------------------------------------ damage
 

@@ -8,14 +8,13 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
 import pytest
 
 from embodied.errors import StoreError
 from memory_bank.stores import sqlite_schema as schema
-from memory_bank.stores.protocol import KEYFRAMES_PER_BLOCK, Batch, Contents, Store
+from memory_bank.stores.protocol import KEYFRAMES_PER_BLOCK, Batch, Contents
 from memory_bank.stores.sqlite_schema import VERSION
 from memory_bank.stores.sqlite_store import SqliteStore
 from memory_world import make_batch, make_keyframe
@@ -24,29 +23,6 @@ from store_files import edit, environment, read
 
 FIRST_RELEASE = Path(__file__).parents[2] / "data" / "memory-v1.db"
 """Three batches of ``make_batch`` with seed 1, written by version 1."""
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run" / "memory.db"
-
-
-@pytest.fixture
-def open_store(path: Path) -> Iterator[OpenStore]:
-    opened: list[Store] = []
-
-    def open_one(*, read_only: bool = False) -> Store:
-        opened.append(SqliteStore(path, read_only=read_only))
-        return opened[-1]
-
-    yield open_one
-    for store in opened:
-        store.close()
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
 
 
 class TestSqliteStore(StoreContract):
