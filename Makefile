@@ -13,6 +13,8 @@ comma := ,
 space := $(subst ,, )
 # Array shapes are checked under pytest only.
 SHAPES := --jaxtyping-packages=$(subst $(space),$(comma),$(strip $(PACKAGES))),array_checks.checked
+# A worker for each core, four at most: more would want more memory than they save time. PYTEST_ARGS="-n 0" for none.
+WORKERS := -n auto --maxprocesses 4 --dist loadscope
 DEFAULT_SUITE := not gpu and not habitat and not mikasa and not slow
 OLDEST := 3.9
 NEWEST := 3.13
@@ -36,7 +38,7 @@ demo: $(VENV)/.run ## Run the main job: a robot remembers a house
 	@$(ONE_THREAD) $(BIN)/python launch/sim_episode.py --seed $(SEED) --out $(OUT)
 
 test: $(VENV)/.dev ## Run the default tests: no GPU, no other simulators, a few minutes
-	@$(ONE_THREAD) $(BIN)/python -m pytest $(SHAPES) -m "$(DEFAULT_SUITE)" $(PYTEST_ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) $(SHAPES) -m "$(DEFAULT_SUITE)" $(PYTEST_ARGS)
 
 test-all: $(VENV)/.dev ## Run every test that this machine can run
 	@$(ONE_THREAD) $(BIN)/python -m pytest $(SHAPES) $(PYTEST_ARGS)
@@ -48,7 +50,7 @@ test-pythons: ## Run the tests of embodied and sim on the oldest and newest Pyth
 test-python: # V=3.9: the tests of embodied and sim on that Python
 	@python=$$(tools/find_python $(V)) || { echo "test-pythons: Python $(V) is not installed here, skipped"; exit 0; }; \
 	$(MAKE) --no-print-directory VENV=.venv-$(V) PYTHON=$$python .venv-$(V)/.dev && \
-	$(ONE_THREAD) .venv-$(V)/bin/python -m pytest -m "$(DEFAULT_SUITE)" tests/embodied tests/sim $(PYTEST_ARGS)
+	$(ONE_THREAD) .venv-$(V)/bin/python -m pytest $(WORKERS) -m "$(DEFAULT_SUITE)" tests/embodied tests/sim $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## Check format, lint rules and types; changes nothing
 	@$(BIN)/ruff format --check $(CODE)
