@@ -21,14 +21,18 @@ from embodied.messages import (
     EditReply,
     ErrorReply,
     ExperiencesReply,
+    FindGoals,
     Forget,
     ForgetReply,
     GetHistory,
     GetMap,
     GetStatus,
+    GoalsReply,
     HistoryReply,
+    InteractionsReply,
     Interval,
     ListChanges,
+    ListInteractions,
     ListObjects,
     ListPlaces,
     ListRooms,
@@ -155,6 +159,29 @@ class Memory:
             ValueError: There is no such object.
         """
         return self._ask(GetHistory(object_id=object_id), HistoryReply).intervals
+
+    def interactions(
+        self, since_ns: Optional[int] = None, *, object_id: str = "", world_frame: str = ""
+    ) -> InteractionsReply:
+        """Return what the robot took up and put down, and which rooms it was in, oldest first (see ``objects``).
+
+        Args:
+            since_ns: Only what ended at or after this instant.
+            object_id: Only what was done with this object.
+            world_frame: Empty for the frame that the robot is in, or was in.
+        """
+        request = ListInteractions(since_ns=since_ns, object_id=object_id, world_frame=world_frame)
+        return self._ask(request, InteractionsReply)
+
+    def find_goals(self, instruction: str) -> GoalsReply:
+        """Return where to go to carry out an instruction such as "go to the mug that you moved first".
+
+        Each goal is a frame of the robot's history from which it saw well, and from near, what is meant.
+
+        Raises:
+            NotUnderstood: The instruction is beyond the grammar.
+        """
+        return self._ask(FindGoals(instruction=instruction), GoalsReply)
 
     def rooms(self, *, world_frame: str = "") -> Tuple[RoomRecord, ...]:
         """Return the rooms of one map frame (see ``objects``), largest first."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from embodied.errors import PerceptionError
 from embodied.messages import Observation, SessionEnd, SessionStart
 from memory_bank.episodes.archive import KeyframeArchive
 from memory_bank.episodes.eviction import KeyframeEviction
+from memory_bank.episodes.hands import Hands, HandsConfig
 from memory_bank.episodes.keyframes import (
     FrameFacts,
     Keyframe,
@@ -44,6 +45,7 @@ from memory_bank.objects.scene_graph import SceneGraph
 from memory_bank.objects.told import meet_told
 from memory_bank.objects.track import BestView, Track
 from memory_bank.objects.tracker import Tracker, TrackerConfig, ViewInput, ViewResult
+from memory_bank.objects.visibility import aside_rad
 from memory_bank.perception.detections import DetectionConfig, Measured, MeasuredFrame, RayCache, measure_frame
 from memory_bank.perception.protocol import Perception, View, view_of
 from memory_bank.space.occupancy import OccupancyConfig, OccupancyMap
@@ -58,6 +60,7 @@ class MapperConfig(Config):
     replacement: ReplacementConfig = ReplacementConfig()
     occupancy: OccupancyConfig = OccupancyConfig()
     keyframes: KeyframeConfig = KeyframeConfig()
+    hands: HandsConfig = HandsConfig()
     crop_px: int = 128
     """Longest side of an object's picture."""
     crop_quality: int = 85
@@ -123,6 +126,7 @@ class Mapper:
         self._perception = perception
         self._timer = timer
         self._tracker = Tracker(config.tracker, self.graph)
+        self._hands = Hands(config.hands, self.graph)
         self._encoder = image_encoder
         self._selector = KeyframeSelector(config.keyframes, has_vectors=image_encoder is not None)
         self._eviction = KeyframeEviction(config.keyframes, has_vectors=image_encoder is not None)
@@ -156,6 +160,7 @@ class Mapper:
         self._session_start_ns = start.stamp_ns
         self._last_pose, self._last_seq, self._n_new_tracks = None, -1, 0
         self.occupancy.start_session(start.session)
+        self._hands.start(start.session, getattr(start, "proprioception_names", ()))
         self._tracker.background = self._background() if self.config.background == "mesh" else None
 
     def _background(self) -> Background | None:
@@ -176,12 +181,14 @@ class Mapper:
         self.healthy, self._session_start_ns = other.healthy, other._session_start_ns
         self._last_seq, self._n_new_tracks, self._links_due = other._last_seq, 0, True
         self._last_pose = other._last_pose and (other._last_pose[0], T_here_there @ other._last_pose[1])
+        self._hands.go_on(other._hands, T_here_there)
 
     def end_session(self, end: SessionEnd | None = None) -> FrameReport:
         """Link, merge and clean up; also for a session that was cut off (None)."""
         if not self.session:
             raise ValueError("end: expected an open session, got none")
         result = ViewResult()
+        self._hands.end(result)
         for track in [t for t in self.graph if not t.confirmed]:
             self.graph.remove(track.id)
             result.removed_ids.add(track.id)
@@ -225,6 +232,7 @@ class Mapper:
                 f"got {observation.session!r} and {observation.seq}"
             )
         result, stage_ms, fault = ViewResult(), _Stages(self._timer), ""
+        self._tracker.spared = self._hands.feel(observation)
         keyframes: list[Keyframe] = []
         steady = self._is_steady(observation)
         for camera in observation.cameras:
@@ -233,15 +241,22 @@ class Mapper:
             view = view_of(observation, camera)
             rays = self._rays.rays(camera.intrinsics)
             stage_ms.done("decode")
+            frame, observed = None, []
+            try:
+                frame = self._measure(view, rays, stage_ms)
+            except PerceptionError as error:
+                fault = str(error)
+            # What the robot holds is no part of the house: it moves with the camera.
+            frame, depth_m = self._hands.take_out(frame, view, observation.T_world_base)
+            view = replace(view, depth_m=depth_m)
             if steady:
                 self.occupancy.integrate(view.depth_m, rays, view.T_world_camera, observation.T_world_base)
             stage_ms.done("occupancy")
-            try:
-                observed = self._see(view, rays, steady, result, stage_ms)
-            except PerceptionError as error:
-                fault, observed = str(error), []
+            if steady and frame is not None:
+                observed = self._track(view, frame, result, stage_ms)
             keyframes += self._keep(camera.name, view, observed)
             stage_ms.done("keyframes")
+        self._hands.settle(observation.stamp_ns, result)
         self.healthy = not fault
         fault = fault or ("" if steady else "the pose jumped")
         self._last_seq = self.occupancy.seq = observation.seq
@@ -261,21 +276,18 @@ class Mapper:
         elapsed_s = (observation.stamp_ns - last[0]) * 1e-9
         return moved_m <= self.config.jump_m + self.config.jump_m_s * max(elapsed_s, 0.0)
 
-    def _see(
-        self,
-        view: View,
-        rays: Float[np.ndarray, "height width 3"],
-        steady: bool,
-        result: ViewResult,
-        stages: _Stages,
-    ) -> list[tuple[Track, Measured]]:
-        """Detect, measure and track; return what was observed in this view."""
+    def _measure(self, view: View, rays: Float[np.ndarray, "height width 3"], stages: _Stages) -> MeasuredFrame:
+        """Detect and measure."""
         detections = self._perception.detect(view)
         stages.done("detect")
         frame = measure_frame(detections, view.rgb, view.depth_m, rays, view.T_world_camera, self.config.detections)
         stages.done("measure")
-        if not steady:
-            return []
+        return frame
+
+    def _track(
+        self, view: View, frame: MeasuredFrame, result: ViewResult, stages: _Stages
+    ) -> list[tuple[Track, Measured]]:
+        """Find out which track is seen where; return what was observed in this view."""
         seen = self._tracker.step(_view_input(view, frame))
         meet_told(self.graph, seen, view.session, view.stamp_ns)
         self._replace(seen, view.stamp_ns)
@@ -298,7 +310,7 @@ class Mapper:
             vector=self._embed(view) if self._selector.needs_vectors else None,
         )
         kept = []
-        if self._selector.wants(camera, facts):
+        if self._selector.wants(camera, facts) or self._hands.changed:
             self._n_new_tracks = 0
             keyframe = self._make_keyframe(camera, view, observed, facts.vector)
             self._keyframes.append(keyframe)
@@ -351,6 +363,8 @@ class Mapper:
             camera_position_m=(x, y, z),
             score=score,
             crop_jpeg=b"",
+            seq=view.seq,
+            aside_rad=aside_rad(view.T_world_camera, thing.center_m),
         )
         if offer_view(track, picture, settings):
             picture.crop_jpeg = make_crop(view.rgb, thing.bounds_px, self.config.crop_px, self.config.crop_quality)

@@ -45,6 +45,7 @@ from embodied.messages import (
     RoomsReply,
     SessionsReply,
 )
+from memory_bank.activities import Activities
 from memory_bank.episodes.views import Views, ViewsConfig, check_retrieve
 from memory_bank.features.protocol import ImageEncoder, TextEncoder
 from memory_bank.frames.poses import Pose, inverted, pose_of
@@ -153,6 +154,7 @@ class MemoryService:
             ListChanges: self._changes,
             GetMap: self._map,
             GetStatus: lambda request: self._status(),
+            **Activities(self).readers,
         }
         """By type of request: what reads the memory. Other parts of it add theirs."""
 
@@ -178,7 +180,7 @@ class MemoryService:
         Raises:
             ValueError: There is no such frame.
         """
-        frame, pose = self._frame_in(world_frame)
+        frame, pose = self.frame_in(world_frame)
         view = self.view_of(frame)
         return view if pose is None else moved_view(view, pose, world_frame)
 
@@ -207,7 +209,16 @@ class MemoryService:
         rooms, config = self._derive(frame).index, self._config.views
         return Views(self.state.keyframes, sessions, frame.graph, rooms, *self._encoders, config)
 
-    def _frame_in(self, world_frame: str) -> tuple[FrameState, Pose | None]:
+    @property
+    def relations(self) -> RelationConfig:
+        """When two things are related."""
+        return self._config.relations
+
+    def room_index(self, frame: FrameState) -> RoomIndex:
+        """Return in which room each point of a frame lies, as of now."""
+        return self._derive(frame).index
+
+    def frame_in(self, world_frame: str) -> tuple[FrameState, Pose | None]:
         """Return the memory's frame behind a name, and its pose in the coordinates of that name if they differ.
 
         Raises:
@@ -350,7 +361,7 @@ class MemoryService:
         return ObjectsReply(objects=tuple(o for o in objects if request.include_gone or o.state != "gone"))
 
     def _places(self, world_frame: str) -> tuple[PlaceRecord, ...]:
-        frame, pose = self._frame_in(world_frame)
+        frame, pose = self.frame_in(world_frame)
         places = self.find_places(frame).places
         return places if pose is None else tuple(moved_place(place, pose, world_frame) for place in places)
 
@@ -411,7 +422,7 @@ class MemoryService:
             raise ValueError(f"session: expected one that I know, got {request.session!r}")
         record = state.sessions.get(request.session)
         name = request.world_frame or (record.world_frame if record else "")
-        frame, pose = self._frame_in(name)
+        frame, pose = self.frame_in(name)
         told = frame.occupancy.reply()
         if frame.name == state.current:
             told = msgspec.structs.replace(told, session=told.session or state.health.session, seq=state.health.seq)

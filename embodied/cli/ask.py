@@ -62,8 +62,13 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--save-evidence", metavar="DIR", help="write the pictures the answer rests on as JPEG files")
     parser = add("objects", objects, "List the objects that the memory holds.")
     parser.add_argument("--include-gone", action="store_true", help="also those that are gone")
-    parser = add("history", history, "Show where an object was, and when.")
-    parser.add_argument("object", metavar="OBJECT", help='its id, or what it is called: "red mug"')
+    parser = add("history", history, "Show where an object was, and when; or what the robot did with its hands.")
+    parser.add_argument(
+        "object",
+        metavar="OBJECT",
+        nargs="?",
+        help='its id, or what it is called: "red mug"; without it, what the robot took up and put down, and its rooms',
+    )
     parser = add("mcp", mcp, "Serve the memory to a language model's tools, by MCP on standard input and output.")
     parser.add_argument("--allow-edits", action="store_true", help="also let it rename, annotate and forget")
     add("rooms", rooms, "List the rooms.")
@@ -146,8 +151,13 @@ def objects(arguments: argparse.Namespace) -> None:
 
 
 def history(arguments: argparse.Namespace) -> None:
-    """Show an object's track."""
+    """Show an object's track, or what the robot did."""
     with open_memory(arguments) as memory:
+        if arguments.object is None:
+            done = memory.interactions()
+            lines = text.interaction_lines(done)
+            _show(arguments, done if arguments.json else lines, lambda: lines, "the robot was nowhere yet")
+            return
         # An id of something that was merged since is followed by the memory.
         is_id = _ID.fullmatch(arguments.object)
         object_id = arguments.object if is_id else find_object(memory, arguments.object, include_gone=True).id

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, List, Optional
 
 from embodied.cli.output import say, say_json, table
 from embodied.cli.text import time_text
+from embodied.messages import SessionStart
 
 
 def add_commands(commands: Any) -> None:
@@ -26,12 +27,20 @@ def add_commands(commands: Any) -> None:
     add("recover", recover, "Make a complete log of one that was cut off or damaged.").add_argument(
         "--out", metavar="OUT", help="by default FILE with .recovered.mcap at its end"
     )
-    add("export", export, "Write the frames of a log as JPEG, PNG and text files.").add_argument(
-        "--out", metavar="DIR", help="by default FILE without its ending"
-    )
+    _add_export(actions)
     action = add("mesh", mesh, "Fuse the depth images of a log into a mesh (needs open3d).")
     action.add_argument("--out", metavar="OUT", help="PLY, GLB or OBJ; by default FILE with .ply at its end")
     action.add_argument("--picture", metavar="JPEG", help="also draw it")
+
+
+def _add_export(actions: Any) -> None:
+    summary = "Write the frames of a log as JPEG, PNG and text files, or logs as a LeRobot dataset."
+    action = actions.add_parser("export", help=summary, description=summary)
+    action.add_argument("files", metavar="FILE", nargs="+", help="MCAPs; one for frames, an episode each for lerobot")
+    action.add_argument("--format", choices=("frames", "lerobot"), default="frames", help="by default frames")
+    action.add_argument("--out", metavar="DIR", help="by default FILE without its ending; lerobot needs it")
+    action.add_argument("--fps", type=int, metavar="N", help="frames a second, where the logs do not say; lerobot only")
+    action.set_defaults(run=export)
 
 
 def info(arguments: argparse.Namespace) -> None:
@@ -51,6 +60,7 @@ def info(arguments: argparse.Namespace) -> None:
             f"{found.path}: {found.n_bytes / 1e6:.1f} MB, {state}",
             f"session {found.session or 'unknown'} of robot {found.robot or 'unknown'}: {found.n_observations} "
             f"observations, {found.duration_s:.1f} s from {time_text(found.start_ns)} UTC",
+            *told(found.start),
             *(f"{key}: {value}" for key, value in sorted(found.metadata.items()) if key not in ("session", "robot")),
             "",
             *table(
@@ -59,6 +69,19 @@ def info(arguments: argparse.Namespace) -> None:
             ),
         ]
     )
+
+
+def told(start: Optional[SessionStart]) -> List[str]:
+    """Return lines on what the robot was told to do, and what its numbers are; only what the log says."""
+    if start is None:
+        return []
+    lines = [
+        ("instruction", start.instruction),
+        ("actions", ", ".join(start.action_names)),
+        ("proprioception", ", ".join(start.proprioception_names)),
+        ("control period", f"{start.control_period_s:g} s" if start.control_period_s else ""),
+    ]
+    return [f"{name}: {text}" for name, text in lines if text]
 
 
 def recover(arguments: argparse.Namespace) -> None:
@@ -78,11 +101,28 @@ def recover(arguments: argparse.Namespace) -> None:
 
 
 def export(arguments: argparse.Namespace) -> None:
-    """Take a log apart."""
+    """Take logs apart."""
     from embodied.recording import export_session
 
-    directory = Path(arguments.out) if arguments.out else Path(arguments.file).with_suffix("")
-    say([f"{export_session(arguments.file, directory)} observations written to {directory}"])
+    if arguments.format == "lerobot":
+        _export_lerobot(arguments)
+        return
+    if len(arguments.files) > 1:
+        raise ValueError(f"file: expected one for the format frames, got {len(arguments.files)}")
+    if arguments.fps is not None:
+        raise ValueError("--fps: expected with the format lerobot only")
+    (file,) = arguments.files
+    directory = Path(arguments.out) if arguments.out else Path(file).with_suffix("")
+    say([f"{export_session(file, directory)} observations written to {directory}"])
+
+
+def _export_lerobot(arguments: argparse.Namespace) -> None:
+    from embodied.recording.lerobot_export import export_lerobot
+
+    if not arguments.out:
+        raise ValueError("--out: expected a folder for the dataset, got none")
+    done = export_lerobot(arguments.files, arguments.out, fps=arguments.fps)
+    say([f"{done.n_episodes} episodes, {done.n_frames} frames, {done.n_tasks} tasks written to {arguments.out}"])
 
 
 def mesh(arguments: argparse.Namespace) -> None:

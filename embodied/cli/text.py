@@ -12,6 +12,7 @@ from embodied.messages import (
     Change,
     Evidence,
     Habit,
+    InteractionsReply,
     Interval,
     ObjectRecord,
     Point,
@@ -85,6 +86,33 @@ def history_lines(intervals: Sequence[Interval]) -> List[str]:
             for interval in intervals
         ],
     )
+
+
+def interaction_lines(done: InteractionsReply) -> List[str]:
+    """Return a table of what the robot took up and put down, and one of the rooms it was in."""
+    lines: List[str] = []
+    if done.interactions:
+        lines += table(
+            ("id", "what", "taken (UTC)", "from (room; x, y, z in m)", "put down (UTC)", "on (room; x, y, z in m)"),
+            [
+                (
+                    each.object_id,
+                    each.label,
+                    time_text(each.picked_ns),
+                    f"{each.picked_from or NOTHING}, {where(each.picked_room, each.picked_from_m)}",
+                    "holds it now" if each.placed_ns is None else time_text(each.placed_ns),
+                    f"{each.placed_on or NOTHING}, {where(each.placed_room, each.placed_m)}",
+                )
+                for each in done.interactions
+            ],
+        )
+    if done.visits:
+        lines += [""] if lines else []
+        lines += table(
+            ("room", "entered (UTC)", "left (UTC)", "session"),
+            [(v.room, time_text(v.entered_ns), time_text(v.left_ns), v.session) for v in done.visits],
+        )
+    return lines
 
 
 def room_lines(rooms: Sequence[RoomRecord]) -> List[str]:

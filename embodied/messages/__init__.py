@@ -41,6 +41,15 @@ from embodied.messages.experiences import (
     RecallExperiences,
     RewardExperiences,
 )
+from embodied.messages.interactions import (
+    FindGoals,
+    Goal,
+    GoalsReply,
+    Interaction,
+    InteractionsReply,
+    ListInteractions,
+    RoomVisit,
+)
 from embodied.messages.observations import (
     CameraFrame,
     ConsumerMessage,
@@ -196,6 +205,13 @@ __all__ = [
     "ChangesReply",
     "MapReply",
     "MemoryStatus",
+    "Interaction",
+    "RoomVisit",
+    "ListInteractions",
+    "InteractionsReply",
+    "Goal",
+    "FindGoals",
+    "GoalsReply",
     "MemoryRequest",
     "MemoryResponse",
     "Ready",

@@ -21,8 +21,9 @@ class ActionChunk(Message, tag="action_chunk"):
     stamp_ns: int
     valid_until_ns: int
     """On the robot's clock: commands not begun by then are dropped."""
-    twists: np.ndarray
-    """float32 (n_steps, 3): forward m/s, left m/s, counter-clockwise rad/s, each held for one control period."""
+    actions: np.ndarray
+    """float32 (n_steps, n_actions): what the session's ``action_names`` say, each held for one control period. Wheels:
+    forward m/s, left m/s, counter-clockwise rad/s."""
 
 
 class ActionReply(Message, tag="action_reply"):
@@ -32,7 +33,7 @@ class ActionReply(Message, tag="action_reply"):
     accepted: bool
     reason: str = ""
     commanded: Optional[np.ndarray] = None
-    """float32 (n_steps, 3): the twists after limits, as they will really be sent."""
+    """float32 (n_steps, n_actions): the actions after limits, as they will really be sent."""
 
 
 class Halt(Message, tag="halt"):

@@ -6,7 +6,7 @@ from typing import Tuple
 
 from embodied.structure import Structure
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 Point = Tuple[float, float, float]
 

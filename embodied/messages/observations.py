@@ -46,6 +46,14 @@ class SessionStart(Message, tag="session_start"):
     stamp_ns: int
     world_frame: str = "map"
     """Sessions with the same name share one world frame."""
+    instruction: str = ""
+    """What the robot is told to do; empty where it has no task."""
+    action_names: Tuple[str, ...] = ()
+    """What the numbers of ``Observation.action`` are, and of the actions it takes; empty: not told."""
+    proprioception_names: Tuple[str, ...] = ()
+    """What the numbers of ``Observation.proprioception`` are; empty: not told."""
+    control_period_s: float = 0.0
+    """For how long one action is held; 0: not told, or not the same all the time."""
 
 
 class Observation(Message, tag="observation"):
@@ -60,7 +68,8 @@ class Observation(Message, tag="observation"):
     """float64 (4, 4), as the robot's localisation believes it."""
     cameras: Tuple[CameraFrame, ...]
     proprioception: np.ndarray
-    """float32 (n,). A wheeled base: measured forward m/s, left m/s, counter-clockwise rad/s."""
+    """float32 (n,): what ``SessionStart.proprioception_names`` say. A wheeled base: measured forward m/s, left m/s,
+    counter-clockwise rad/s."""
     action: Optional[np.ndarray] = None
     """float32 (n,): what was really commanded since the observation before."""
     collided: bool = False

@@ -8,7 +8,8 @@ import msgspec
 
 from embodied.messages.base import Point
 
-ObjectState = Literal["present", "moved", "gone", "unknown"]
+ObjectState = Literal["present", "moved", "held", "gone", "unknown"]
+"""``held``: the robot has it in its gripper; its position is where it was picked up."""
 RelationKind = Literal["on", "in", "near", "connects"]
 Source = Literal["seen", "told"]
 """Whether the robot saw it itself, or somebody said so."""
@@ -90,7 +91,7 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     known_to_ns: Optional[int]
     session: str
     cause: str
-    """Why the interval began: seen_first, seen_elsewhere, missed, seen_again, told."""
+    """Why the interval began: seen_first, seen_elsewhere, missed, seen_again, told, picked, placed."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from embodied.messages.experiences import (
     RecallExperiences,
     RewardExperiences,
 )
+from embodied.messages.interactions import FindGoals, GoalsReply, InteractionsReply, ListInteractions
 from embodied.messages.observations import ErrorReply
 from embodied.messages.recall import Answer, Query
 from embodied.messages.records import Change, Interval, ObjectRecord, PlaceRecord, RoomRecord, SessionRecord
@@ -149,8 +150,10 @@ class MemoryStatus(Message, tag="memory_status"):
 MemoryRequest = Union[
     Recall, ListObjects, GetHistory, ListRooms, ListPlaces, ListSessions, ListChanges, GetMap, GetStatus,
     Edit, Forget, WriteTokens, ReadTokens, ClearTokens, AddExperience, RecallExperiences, RewardExperiences,
+    ListInteractions, FindGoals,
 ]  # fmt: skip
 MemoryResponse = Union[
     Answer, ObjectsReply, HistoryReply, RoomsReply, PlacesReply, SessionsReply, ChangesReply, MapReply, MemoryStatus,
-    EditReply, ForgetReply, TokensReply, AddExperienceReply, ExperiencesReply, ErrorReply,
+    EditReply, ForgetReply, TokensReply, AddExperienceReply, ExperiencesReply, InteractionsReply, GoalsReply,
+    ErrorReply,
 ]  # fmt: skip

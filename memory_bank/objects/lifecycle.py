@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from embodied.config import Config
-from embodied.messages import Interval, ObjectState, Point
+from embodied.messages import Box, Interval, ObjectState, Point
 from memory_bank.geometry.boxes import box_between, fitted_box
 from memory_bank.geometry.voxels import VoxelCloud
 from memory_bank.objects.appearance import Appearance
@@ -166,6 +166,33 @@ def continue_elsewhere(old: Track, new: Track, stamp_ns: int, session: str) -> N
     carry_edits(old, new)
     old.before, old.session_label_weights = None, new.session_label_weights
     _begin(old, "moved", "seen_elsewhere", new.first_seen_ns, stamp_ns, session, departed_ns)
+
+
+def pick_up(track: Track, picked_ns: int, known_ns: int, session: str) -> None:
+    """Let the robot hold a thing from an instant on, of which it became sure later."""
+    if not track.confirmed:
+        confirm(track, track.first_seen_ns, session)
+    track.n_missed, track.missed_from, track.seen_empty_ns = 0, [], None
+    _begin(track, "held", "picked", picked_ns, known_ns, session, picked_ns)
+
+
+def put_down(old: Track, new: Track, placed_ns: int, known_ns: int, session: str) -> None:
+    """Let a thing that was held go on at the place of what the robot saw after it let go. The caller merges them."""
+    picked_ns = old.arrived_ns
+    old.last_seen_ns, old.last_session = max(old.last_seen_ns, new.last_seen_ns), new.last_session
+    old.voxels, old.box, old.closest_m, old.existence = new.voxels, new.box, new.closest_m, new.existence
+    # Pictures are of where it stands: where it stood before is in the keyframes.
+    old.views = new.views or old.views
+    _add_counts(old, new)
+    carry_edits(old, new)
+    old.before, old.session_label_weights = None, new.session_label_weights
+    _begin(old, "moved", "placed", max(placed_ns, picked_ns), known_ns, session, max(placed_ns, picked_ns))
+
+
+def put_down_unseen(track: Track, box: Box, placed_ns: int, session: str) -> None:
+    """Let a thing that was held lie about where the robot let go of it, though it was not seen there."""
+    track.box, track.voxels, track.existence = box, VoxelCloud(), min(track.existence, 0.5)
+    _begin(track, "moved", "placed", placed_ns, placed_ns, session, placed_ns)
 
 
 def absorb(keep: Track, lose: Track) -> None:

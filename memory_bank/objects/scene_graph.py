@@ -256,8 +256,9 @@ def track_changes(track: Track, room_of: RoomOf | None = None) -> list[Change]:
         following = track.intervals[index + 1] if index + 1 < len(track.intervals) else None
         if interval.cause == "seen_first" and track.place_was_empty_ns is not None:
             change("added", None, interval, track.place_was_empty_ns, interval.valid_from_ns)
-        elif interval.cause == "seen_elsewhere" and place is not None:
-            change("moved", place, interval, place.valid_to_ns or place.valid_from_ns, interval.valid_from_ns)
+        elif interval.cause in ("seen_elsewhere", "placed") and place is not None:
+            after_ns = place.valid_from_ns if place.state == "held" else place.valid_to_ns or place.valid_from_ns
+            change("moved", place, interval, after_ns, interval.valid_from_ns)
         elif interval.cause == "missed" and place is not None and _was_real(interval, following):
             change("removed", place, None, place.valid_to_ns or place.valid_from_ns, interval.valid_from_ns)
         elif interval.cause == "seen_again" and index and _was_real(track.intervals[index - 1], interval):

@@ -34,6 +34,10 @@ class BestView(msgspec.Struct, kw_only=True):
     """Higher shows more: pixels, completeness."""
     crop_jpeg: bytes
     """At most 128 pixels a side."""
+    seq: int = -1
+    """Of the observation; -1 in what was stored before it was kept."""
+    aside_rad: float = 0.0
+    """How far beside the camera's heading it is, on the floor plan."""
 
 
 @dataclass

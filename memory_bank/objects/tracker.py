@@ -104,6 +104,8 @@ class Tracker:
         self.config = config
         self.background: Background | None = None
         """Knows what lies behind things; None where nobody does."""
+        self.spared: set[str] = set()
+        """Tracks that the robot may just have taken: not to be seen is no evidence against them."""
         self._graph = graph
         self._doubles: dict[str, dict[str, int]] = {}
         """Of a track without a mask of its own: how often the mask of which other track covered it."""
@@ -147,7 +149,7 @@ class Tracker:
         low, high = self._graph.bounds_of(near)
         radii = 0.5 * np.linalg.norm(high - low, axis=1)
         rows = near_frustum(0.5 * (low + high), radii + 0.1, view.T_world_camera, view.intrinsics, far_m)
-        return [near[row] for row in rows.tolist()]
+        return [near[row] for row in rows.tolist() if near[row].state != "held"]
 
     def _insist(self, view: ViewInput, tracks: list[Track], pairing: Pairing, assignment: Assignment) -> Assignment:
         """Let what was in doubt again and again be new, if nothing but its place says that it is something known.
@@ -257,7 +259,9 @@ class Tracker:
             n_samples=config.visibility.n_samples,
         )
         for t, track in enumerate(tracks):
-            if t in matched or track.state == "gone" or not is_absent(track, t, looks, config.absence):
+            if t in matched or track.state == "gone" or track.id in self.spared:
+                continue
+            if not is_absent(track, t, looks, config.absence):
                 continue
             if may_be(track, list(loose.values()), config.absence):
                 continue

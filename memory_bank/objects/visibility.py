@@ -6,6 +6,7 @@ is (ray tests against depth as in Khronos, Schmid et al., 2024, and DynaMem, Liu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import numpy as np
 from embodied.arrays import Bool, DepthMetres, Float, Int, Points, Points2, Transform, Vector3
 from embodied.config import Config
 from embodied.geometry import invert, transform_points
-from embodied.messages import Intrinsics
+from embodied.messages import Intrinsics, Point
 
 
 class VisibilityConfig(Config):
@@ -167,3 +168,10 @@ def look_at(
         point_px=np.stack([u, v], axis=1),
         point_exposed=exposed,
     )
+
+
+def aside_rad(T_world_camera: Transform, position_m: Point | Vector3) -> float:
+    """Return by how much the camera's heading misses a point, on the floor plan."""
+    forward, towards = T_world_camera[:2, 2], np.asarray(position_m)[:2] - T_world_camera[:2, 3]
+    across = float(forward[0] * towards[1] - forward[1] * towards[0])
+    return abs(math.atan2(across, float(forward @ towards)))

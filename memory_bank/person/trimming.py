@@ -96,7 +96,11 @@ def _stays(track: Track, is_forgotten: Forgotten, memories: Memories) -> list[tu
     found: list[tuple[Interval, list[Mark]]] = []
     for interval in track.intervals:
         if interval.state not in ("present", "moved"):
-            if found and not is_forgotten(interval.valid_from_ns, interval.session, interval.box):
+            instants = [interval.valid_from_ns]
+            if interval.state == "held" and interval.valid_to_ns is not None:
+                # What was taken up is remembered together with where it was put, or not at all.
+                instants.append(interval.valid_to_ns)
+            if found and not any(is_forgotten(ns, interval.session, interval.box) for ns in instants):
                 found.append((interval, []))
             continue
         marks = _marks_of(interval, track, memories)
@@ -154,7 +158,7 @@ def _joined(intervals: Iterable[Interval]) -> list[Interval]:
         elif interval.state == "gone":
             if last.state != "gone":
                 history.append(interval)
-        elif last.state == "gone":
+        elif last.state == "gone" or interval.state == "held" or (last.state == "held" and interval.cause == "placed"):
             history.append(interval)
         elif math.dist(last.position_m, interval.position_m) < SAME_PLACE_M:
             history[-1] = msgspec.structs.replace(
@@ -166,6 +170,8 @@ def _joined(intervals: Iterable[Interval]) -> list[Interval]:
             )
         else:
             history.append(msgspec.structs.replace(interval, state="moved", cause="seen_elsewhere"))
+    if history and history[-1].state == "held" and history[-1].valid_to_ns is not None:
+        history.pop()  # Where it was put is forgotten.
     if history:
         history[-1] = msgspec.structs.replace(history[-1], valid_to_ns=None, known_to_ns=None)
     return history

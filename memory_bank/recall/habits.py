@@ -47,7 +47,7 @@ def habits_of(
     for record in records[:MAX_THINGS]:
         for interval in view.history(record.id):
             stay_ns = _length_ns(interval, since_ns, until_ns)
-            if interval.state == "gone" or stay_ns is None:
+            if interval.state in ("gone", "held") or stay_ns is None:
                 continue
             place = (interval.room, carriers.of(record, interval))
             spot = spots.setdefault(place, _Spot(interval.position_m, stay_ns))

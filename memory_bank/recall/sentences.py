@@ -129,6 +129,8 @@ def say_where(record: ObjectRecord, query: Query, *, past: bool = False, again: 
     colour = record.colour or query.colour if query.colour or not query.label else ""
     subject = _subject(record, colour, again=again)
     verb, place = _verb(record.label, past=past or record.state == "unknown"), say_spot(record)
+    if record.state == "held" and not past:
+        return f"{subject} {verb} in my gripper; I took {'them' if _is_plural(record.label) else 'it'} from {place}."
     if record.source == "told":
         return f"{subject} {verb} {place}, as I was told."
     sentence = f"{subject} {verb} {place}; last seen {say_time(record.last_seen_ns)}"

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from embodied.arrays import Float
+from embodied.arrays import Float, Int
 from memory_bank.space.floor_plan import (
     FREE,
     OCCUPIED,
@@ -65,6 +65,15 @@ class RoomMap:
             return self.cells
         distance, (row, column) = ndimage.distance_transform_edt(self.cells == 0, return_indices=True)
         return np.where(distance * self.resolution_m <= max_distance_m, self.cells[row, column], 0).astype(np.int16)
+
+    def indices_at(self, xy_m: Float[np.ndarray, "n_points 2"]) -> Int[np.ndarray, " n_points"]:
+        """Return ``Room.index`` of the room in which each point lies, 0 where it lies in none."""
+        index = np.floor((np.asarray(xy_m, dtype=float) - self.origin_m) / self.resolution_m).astype(int)
+        rows, columns = self.cells.shape
+        inside = (index >= 0).all(axis=1) & (index[:, 0] < columns) & (index[:, 1] < rows)
+        found = np.zeros(len(index), dtype=np.int64)
+        found[inside] = self.cells[index[inside, 1], index[inside, 0]]
+        return found
 
     def rooms_at(self, xy_m: Float[np.ndarray, "n_points 2"], nearest: CellLabels | None = None) -> list[Room | None]:
         """Return the room of each point: the one it lies in, or the nearest within a metre.

@@ -23,7 +23,8 @@ def session_at(stamp_ns: int) -> str:
 
 
 def stay(at_m: Point, from_ns: int, to_ns: int | None, cause: str = "seen_first", **fields: Any) -> Interval:
-    state = {"missed": "gone", "seen_elsewhere": "moved"}.get(cause, "present")
+    states = {"missed": "gone", "seen_elsewhere": "moved", "picked": "held", "placed": "moved"}
+    state = states.get(cause, "present")
     values = {"state": state, "session": session_at(from_ns), "cause": cause, "room": ""} | fields
     return interval("o1", at_m, from_ns, to_ns, **values)
 
@@ -152,6 +153,26 @@ def test_an_absence_stays_when_the_return_is_forgotten() -> None:
     assert told_by(found) == [("seen_first", HERE, 10, 90), ("missed", HERE, 210, None)]
     assert found is not None
     assert found.state == "gone"
+
+
+def carried() -> Track:
+    return track_of(stay(HERE, 10, 240), stay(HERE, 240, 260, "picked"), stay(THERE, 260, None, "placed"), last_ns=450)
+
+
+def test_what_was_carried_keeps_its_history_when_something_else_is_forgotten() -> None:
+    before = told_by(carried())
+    assert told_by(without(carried(), lambda ns, session, place: 20 <= ns <= 90, 50, 420)) == before
+
+
+def test_a_carrying_that_is_half_forgotten_is_a_move_that_was_not_seen() -> None:
+    for instant in (240, 260):
+        track = without(carried(), lambda ns, session, place, instant=instant: ns == instant, 50, 420)
+        assert [cause for cause, *_ in told_by(track)] == ["seen_first", "seen_elsewhere"]
+
+
+def test_what_is_still_held_stays_held() -> None:
+    track = track_of(stay(HERE, 10, 240), stay(HERE, 240, None, "picked"), last_ns=280)
+    assert told_by(without(track, session("c"), 50)) == told_by(track)
 
 
 def test_of_what_was_only_missed_nothing_is_left() -> None:
