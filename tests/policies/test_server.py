@@ -102,13 +102,13 @@ class Line:
 
     def _execute(self, chunk: ActionChunk, latest: LatestPublisher, reply: Callable[[msgspec.Struct], None]) -> None:
         reason = self.judge(chunk)
-        self.chunks.append(msgspec.structs.replace(chunk, twists=np.array(chunk.twists)))
+        self.chunks.append(msgspec.structs.replace(chunk, actions=np.array(chunk.actions)))
         if reason == "silent":
             return
-        reply(ActionReply(seq=chunk.seq, accepted=not reason, reason=reason, commanded=np.array(chunk.twists)))
-        for index, twist in enumerate([] if reason else np.array(chunk.twists)):
+        reply(ActionReply(seq=chunk.seq, accepted=not reason, reason=reason, commanded=np.array(chunk.actions)))
+        for index, twist in enumerate([] if reason else np.array(chunk.actions)):
             self.world.step(twist)
-            waits = index == len(chunk.twists) - 1
+            waits = index == len(chunk.actions) - 1
             latest.publish(msgspec.structs.replace(self.world.observation(), awaiting_action=waits))
 
     def policy(self, link: ProcessLink) -> None:
@@ -165,14 +165,14 @@ def test_a_task_drives_the_robot_and_its_last_status_stays(line: Line) -> None:
     line.publish.set()
     status = finish(line, EXPLORE)
     assert (status.state, status.kind) == ("succeeded", "explore")
-    assert status.n_steps == line.world.seq == sum(len(chunk.twists) for chunk in line.chunks)
+    assert status.n_steps == line.world.seq == sum(len(chunk.actions) for chunk in line.chunks)
     assert [chunk.seq for chunk in line.chunks] == list(range(len(line.chunks)))
     assert ask(line, GetTask()) == status
     period_ns = 200_000_000
     for chunk in line.chunks:
-        assert chunk.twists.dtype == np.float32
+        assert chunk.actions.dtype == np.float32
         assert chunk.stamp_ns == 1_000_000_000 + period_ns * chunk.observation_seq
-        assert chunk.valid_until_ns >= chunk.stamp_ns + len(chunk.twists) * period_ns
+        assert chunk.valid_until_ns >= chunk.stamp_ns + len(chunk.actions) * period_ns
 
 
 def test_tasks_follow_each_other_in_a_session_and_chunks_count_anew_in_the_next(line: Line) -> None:
@@ -195,7 +195,7 @@ def test_tasks_follow_each_other_in_a_session_and_chunks_count_anew_in_the_next(
     )
     reached = finish(line, RunTask(kind="go_to", session="day-1", target_m=(2.2, 0.15, 0.8), max_steps=100))
     assert (reached.state, reached.progress) == ("succeeded", 1.0)
-    assert reached.n_steps == sum(len(chunk.twists) for chunk in line.chunks[n_first:])
+    assert reached.n_steps == sum(len(chunk.actions) for chunk in line.chunks[n_first:])
     assert line.chunks[n_first].seq == n_first
     n_both = len(line.chunks)
     line.world.new_session(Pose(1.0, 0.8, 0.0))

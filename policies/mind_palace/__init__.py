@@ -1,0 +1,1 @@
+"""A mind palace: which past visit to recall, where to look, and when to stop, by the value of information."""
