@@ -6,23 +6,27 @@ detector. The memory of the same house must take it in, as well as if the frame 
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from evaluation_run import Episode, EpisodeResult, EvaluationSettings, PageSettings, Row, evaluate, houses, measure
 
 from embodied.arrays import Transform
-from embodied.config import Config
-from embodied.figures import mean_figure, write_figures
+from embodied.config import git_hash
+from embodied.figures import MeasuredFigure, mean_figure
 from embodied.geometry import planar_pose, wrap_angle, yaw_of
 from embodied.messages import Observation, SessionStart
 from embodied.progress import Progress
 from memory_bank.bank import MemoryBank
-from memory_bank.frames.alignment import AlignmentConfig, Finding, Grid, align
+from memory_bank.frames.alignment import AlignmentConfig, Grid, align
 from memory_bank.frames.poses import matrix_of, pose_of
 from memory_bank.mapper import Mapper, MapperConfig
 from memory_bank.objects.track import Track
@@ -50,13 +54,18 @@ GOALS: tuple[tuple[str, str, float | None, bool], ...] = (
     ("one_frame.duplicates", "share", None, False),
 )
 """Name, unit, goal, and whether higher is better."""
+OWN, OTHER = "its own house", "another house"
+PAGE = PageSettings(
+    title="Sessions that start in a map frame of their own",
+    introduction="Whether day two of each house finds its place in the memory of day one, and in no other memory.",
+    values=(*(name for name, *_ in GOALS), "wrong merges", "attempts"),
+    smaller_is_better=(*(name for name, _, _, higher in GOALS if not higher), "wrong merges"),
+)
 
 
-class Settings(Config):
+class Settings(EvaluationSettings):
     """What to measure."""
 
-    out: str
-    """The figures file to write."""
     seed: int = 400
     """The first house; its number is its seed."""
     episodes: int = 10
@@ -86,6 +95,30 @@ class Snapshot:
         return cls([Track.from_bytes(track.to_bytes()) for track in mapper.graph], Grid.of(mapper.occupancy))
 
 
+class _StoredSnapshot(msgspec.Struct, frozen=True):
+    tracks: list[bytes]
+    cells: bytes
+    n_rows: int
+    resolution_m: float
+    origin_m: tuple[float, float]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> _StoredSnapshot:
+        grid = snapshot.grid
+        tracks = [track.to_bytes() for track in snapshot.tracks]
+        return cls(tracks, grid.cells.tobytes(), len(grid.cells), grid.resolution_m, grid.origin_m)
+
+    def snapshot(self) -> Snapshot:
+        cells = np.frombuffer(self.cells, dtype=np.uint8).reshape(self.n_rows, -1)
+        grid = Grid(cells, self.resolution_m, self.origin_m)
+        return Snapshot([Track.from_bytes(track) for track in self.tracks], grid)
+
+
+class _StoredMaps(msgspec.Struct, frozen=True):
+    memory: _StoredSnapshot
+    sessions: list[_StoredSnapshot]
+
+
 @dataclass
 class House:
     """One house: its memory after day one, day two on its way, and how day two went into the memory."""
@@ -94,6 +127,40 @@ class House:
     memory: Snapshot
     sessions: list[Snapshot]
     values: dict[str, float]
+
+
+def maps_of(seed: int, settings: Settings) -> tuple[Snapshot, list[Snapshot]]:
+    """Return a house's memory of day one and day two on its way, kept from before or made anew."""
+    path = _maps_path(seed, settings)
+    if not path.exists():
+        house = _new_house(seed, settings)
+        return house.memory, house.sessions
+    stored = msgspec.msgpack.decode(path.read_bytes(), type=_StoredMaps)
+    return stored.memory.snapshot(), [session.snapshot() for session in stored.sessions]
+
+
+def _new_house(seed: int, settings: Settings) -> House:
+    with tempfile.TemporaryDirectory() as scratch:
+        house = map_house(seed, settings, Path(scratch))
+    stored = _StoredMaps(_StoredSnapshot.of(house.memory), [_StoredSnapshot.of(one) for one in house.sessions])
+    path = _maps_path(seed, settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    unfinished.write_bytes(msgspec.msgpack.encode(stored))
+    os.replace(unfinished, path)
+    return house
+
+
+def _maps_folder(settings: Settings) -> Path:
+    return Path(settings.out).with_suffix(".maps")
+
+
+def _maps_path(seed: int, settings: Settings) -> Path:
+    """Return where the maps of a house are kept while the evaluation lasts, under what they depend on."""
+    depends_on = msgspec.json.encode(
+        (git_hash(), settings.label_noise, settings.dropout, settings.n_views, settings.noise, settings.alignment)
+    )
+    return _maps_folder(settings) / f"{seed}-{hashlib.sha256(depends_on).hexdigest()[:16]}.bin"
 
 
 def map_house(seed: int, settings: Settings, scratch: Path) -> House:
@@ -184,44 +251,56 @@ def _scores(name: str, memory: MemoryBank, truth: TruthSession) -> dict[str, flo
     }
 
 
-def attempts(house: House, others: Sequence[House], config: AlignmentConfig) -> Iterator[tuple[Finding, float]]:
-    """Compare day two of a house, as it goes on, with the memories of others; yield findings and milliseconds."""
-    for other in others:
-        for session in house.sessions:
-            started_s = time.process_time()
-            found = align(session.tracks, session.grid, other.memory.tracks, other.memory.grid, config)
-            yield found, 1e3 * (time.process_time() - started_s)
+def run_episode(settings: Settings, episode: Episode) -> EpisodeResult:
+    """Map one house, or try to merge day two of one house into the memory of another while it goes on."""
+    if not episode.source:
+        house = _new_house(episode.seed, settings)
+        return EpisodeResult(rows=(Row(key=episode.key, category=OWN, values=house.values),))
+    memory, _ = maps_of(int(episode.source), settings)
+    _, sessions = maps_of(episode.seed, settings)
+    n_wrong, started_s = 0, time.process_time()
+    for session in sessions:
+        found = align(session.tracks, session.grid, memory.tracks, memory.grid, settings.alignment)
+        n_wrong += found.alignment is not None
+    values = {
+        "wrong merges": float(n_wrong),
+        "attempts": float(len(sessions)),
+        "attempts_ms": 1e3 * (time.process_time() - started_s),
+    }
+    wrong = ("taken for the same house",) if n_wrong else ()
+    return EpisodeResult(rows=(Row(key=episode.key, category=OTHER, values=values, wrong=wrong),))
+
+
+def summarise(rows: Sequence[Row]) -> list[MeasuredFigure]:
+    """Return the figures."""
+    own = [row for row in rows if row.category == OWN]
+    figures = [
+        measure(own, name, unit=unit, goal=goal, higher_is_better=higher)
+        for name, unit, goal, higher in GOALS
+        if any(name in row.values for row in own)
+    ]
+    others = [row.values for row in rows if row.category == OTHER]
+    if others:
+        n_wrong, n_attempts, took_ms = (
+            sum(values[name] for values in others) for name in ("wrong merges", "attempts", "attempts_ms")
+        )
+        unit = f"of {n_attempts:.0f}"
+        figures += [
+            mean_figure("false_merges", [n_wrong], unit=unit, goal=0.0, higher_is_better=False),
+            mean_figure("pairs", [float(len(others))], unit="pairs of houses"),
+            mean_figure("attempt", [took_ms / n_attempts], unit="ms", higher_is_better=False),
+        ]
+    return figures
 
 
 def main(settings: Settings, progress: Progress) -> None:
     """Map the houses, merge what belongs together, and try to merge what does not."""
-    houses: list[House] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        for seed in range(settings.seed, settings.seed + settings.episodes):
-            houses.append(map_house(seed, settings, Path(scratch)))
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in houses[-1].values.items())
-            progress.done(f"house {seed}: {shown}")
-    wrong, durations_ms, n_attempts, n_pairs = 0, [], 0, 0
-    for house in houses:
-        others = [other for other in houses if other is not house]
-        for found, duration_ms in attempts(house, others, settings.alignment):
-            n_attempts += 1
-            durations_ms.append(duration_ms)
-            wrong += found.alignment is not None
-            progress.update(f"{n_attempts} attempts at other houses, {wrong} wrong")
-        n_pairs += len(others)
-    progress.done(f"{n_pairs} pairs of houses, {n_attempts} attempts, {wrong} wrong")
-    figures = [
-        mean_figure(name, values, unit=unit, goal=goal, higher_is_better=higher)
-        for name, unit, goal, higher in GOALS
-        if (values := [house.values[name] for house in houses if name in house.values])
+    mapped = houses(settings)
+    pairs = [
+        Episode(key=f"house {one.seed} in house {other.seed}", seed=one.seed, source=str(other.seed))
+        for one in mapped
+        for other in mapped
+        if one is not other
     ]
-    figures += [
-        mean_figure("false_merges", [float(wrong)], unit=f"of {n_attempts}", goal=0.0, higher_is_better=False),
-        mean_figure("pairs", [float(n_pairs)], unit="pairs of houses"),
-        mean_figure("attempt", durations_ms, unit="ms", higher_is_better=False),
-    ]
-    write_figures(Path(settings.out), "alignment", figures)
-    for figure in figures:
-        verdict = "" if figure.met is None else " met" if figure.met else " MISSED"
-        progress.done(f"{figure.name}: {figure.value:.3f} {figure.unit}{verdict}")
+    evaluate("alignment", settings, [*mapped, *pairs], run_episode, summarise, progress, PAGE)
+    shutil.rmtree(_maps_folder(settings), ignore_errors=True)

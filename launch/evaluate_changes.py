@@ -2,26 +2,40 @@
 
 Each night things are moved, taken away and brought in, and three things happen that are easily got wrong: one is
 replaced by another at the same place, one is pushed by 0.2 m, and one of two like things side by side is carried off.
+With ``--data`` the days are those of finished runs of ``sim_episode.py``, from their logs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from evaluation_run import (
+    Episode,
+    EpisodeResult,
+    EvaluationSettings,
+    Failure,
+    PageSettings,
+    Row,
+    evaluate,
+    houses,
+    measure,
+)
+from failure_pictures import Album, last_view
+from recorded_runs import recorded, sessions_of
 
-from embodied.config import Config
-from embodied.figures import mean_figure, write_figures
-from embodied.messages import ObjectRecord, Observation, SessionEnd, SessionStart
+from embodied.figures import MeasuredFigure
+from embodied.messages import ObjectRecord, Observation, SessionEnd, SessionStart, StreamMessage
 from embodied.progress import Progress
+from embodied.recording.reader import read_session
 from memory_bank.mapper import Mapper, MapperConfig
 from memory_bank.objects.track import Track
 from memory_bank.perception.simulator import SimulatorPerception, SimulatorPerceptionConfig
 from sim.houses import generate_house
 from sim.houses.hard_changes import add_twin, hard_night
-from sim.judge import match_objects, score_changes, score_objects
+from sim.judge import change_is_true, match_objects, score_changes, score_objects
 from sim.renderer import Renderer
 from sim.scene import Scene
 from sim.tours import Tour, TourNoise
@@ -41,17 +55,23 @@ GOALS: tuple[tuple[str, float | None, bool], ...] = (
     ("objects.recall", None, True),
 )
 """Name, goal, and whether higher is better."""
+MAX_FAILURES = 3
+PAGE = PageSettings(
+    title="What the memory notices of changes",
+    introduction="Three days in each house, with a night of changes between them, from noisy detections.",
+    smaller_is_better=tuple(name for name, _, higher in GOALS if not higher),
+)
 
 
-class Settings(Config):
+class Settings(EvaluationSettings):
     """What to measure."""
 
-    out: str
-    """The figures file to write."""
     episodes: int = 20
     """Houses."""
     seed: int = 400
     """Of the first house; the others follow."""
+    data: tuple[str, ...] = ()
+    """Folders of finished runs to take the days from, instead of living through new ones."""
     label_noise: float = 0.1
     """Share of detections with a wrong label."""
     dropout: float = 0.1
@@ -69,6 +89,8 @@ class HouseScore:
     values: dict[str, float] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     """What was missed and invented, for people."""
+    failures: list[Failure] = field(default_factory=list)
+    """Things that were missed, as they were seen."""
 
 
 def days_of(seed: int) -> list[tuple[Scene, tuple[TrueChange, ...]]]:
@@ -97,9 +119,11 @@ def tours_of(seed: int, settings: Settings) -> Iterator[tuple[Tour, tuple[TrueCh
         yield tour, changes
 
 
-def live(mapper: Mapper, tour: Tour) -> None:
-    """Let a mapper go through a day."""
-    for message in tour:
+def live(mapper: Mapper, messages: Iterable[StreamMessage]) -> Album:
+    """Let a mapper go through a day; return what was seen."""
+    album = Album()
+    for message in messages:
+        album.take(message)
         if isinstance(message, SessionStart):
             mapper.start_session(message)
         elif isinstance(message, Observation):
@@ -107,6 +131,7 @@ def live(mapper: Mapper, tour: Tour) -> None:
         else:
             assert isinstance(message, SessionEnd)
             mapper.end_session(message)
+    return album
 
 
 def record_of(track: Track) -> ObjectRecord:
@@ -131,10 +156,13 @@ class Judge:
         self._ids: dict[int, str] = {}
         """By instance, the id that the memory gave it on the day before."""
         self._rows: dict[str, list[float]] = {name: [] for name, *_ in GOALS}
+        self._days: list[tuple[TruthSession, Album]] = []
         self.wrong: list[str] = []
+        self.failures: list[Failure] = []
 
-    def day(self, mapper: Mapper, truth: TruthSession) -> None:
+    def day(self, mapper: Mapper, truth: TruthSession, album: Album | None = None) -> None:
         """Judge what the memory believes at a day's end."""
+        self._days.append((truth, album or Album()))
         records = [record_of(track) for track in mapper.graph if track.is_there]
         objects = score_objects(truth.objects, records)
         ids = {truth.objects[i].instance_id: records[j].id for i, j in match_objects(truth.objects, records)}
@@ -149,6 +177,11 @@ class Judge:
         if self._ids:
             said += self._changes(mapper, truth, ids)
         self.wrong += [f"{truth.session}: {text}" for text in said]
+        for thing in truth.objects:
+            if thing.instance_id not in ids:
+                self._show(
+                    thing.instance_id, f"{truth.session}: {thing.category} not remembered", "As it was best seen."
+                )
         self._ids = ids
 
     def _changes(self, mapper: Mapper, truth: TruthSession, ids: dict[int, str]) -> list[str]:
@@ -164,6 +197,10 @@ class Judge:
         swapped = [i for i in sorted(stayed) if ids[i] != self._ids[i]]
         self._add("identity.kept_moved", 1.0 - len(lost) / max(1, len(moved)))
         self._add("identity.kept_stayed", 1.0 - len(swapped) / max(1, len(stayed)))
+        for change in truth.changes:
+            if not any(change_is_true(one, change) for one in noticed):
+                title = f"{truth.session}: {change.category} {change.kind}, and it went unnoticed"
+                self._show(change.instance_id, title, "As it was best seen when it was last in view.")
         names = {thing.instance_id: thing.category for thing in truth.objects}
         return [
             *(f"change missed: {text}" for text in changes.missed),
@@ -172,37 +209,71 @@ class Judge:
             *(f"identity lost in place: {names[i]} was {self._ids[i]}, is {ids[i]}" for i in swapped),
         ]
 
+    def _show(self, instance_id: int, title: str, text: str) -> None:
+        picture = last_view(instance_id, self._days)
+        self.failures.append(
+            Failure(title=title, text=text if picture else "It was never well in view.", picture_jpeg=picture)
+        )
+
     def _add(self, name: str, value: float) -> None:
         self._rows[name].append(value)
 
     def score(self) -> HouseScore:
         """Return the means over the days."""
-        return HouseScore({name: float(np.mean(rows)) for name, rows in self._rows.items()}, self.wrong)
+        values = {name: float(np.mean(rows)) for name, rows in self._rows.items() if rows}
+        # What was seen and yet missed is worse than what was not.
+        failures = sorted(self.failures, key=lambda failure: not failure.picture_jpeg)
+        return HouseScore(values, self.wrong, failures)
 
 
 def evaluate_house(seed: int, settings: Settings) -> HouseScore:
     """Live through one house and judge the memory at the end of each day."""
-    perception = SimulatorPerceptionConfig(dropout=settings.dropout, label_noise=settings.label_noise, seed=seed)
-    mapper = Mapper(MapperConfig(), SimulatorPerception(perception))
+    mapper = new_mapper(seed, settings)
     judge = Judge()
     for tour, changes in tours_of(seed, settings):
-        live(mapper, tour)
-        judge.day(mapper, tour.truth(changes))
+        album = live(mapper, tour)
+        judge.day(mapper, tour.truth(changes), album)
     return judge.score()
 
 
+def evaluate_recorded(run: Path, seed: int, settings: Settings) -> HouseScore:
+    """Read the days of a run and judge the memory at the end of the first, and of each with changes before it."""
+    mapper = new_mapper(seed, settings)
+    judge = Judge()
+    for number, session in enumerate(sessions_of(run)):
+        album = live(mapper, read_session(session.log, decode_rgb=True))
+        if number == 0 or session.truth.changes:
+            judge.day(mapper, session.truth, album)
+    return judge.score()
+
+
+def new_mapper(seed: int, settings: Settings) -> Mapper:
+    """Return an empty memory with a noisy detector."""
+    perception = SimulatorPerceptionConfig(dropout=settings.dropout, label_noise=settings.label_noise, seed=seed)
+    return Mapper(MapperConfig(), SimulatorPerception(perception))
+
+
+def run_house(settings: Settings, episode: Episode) -> EpisodeResult:
+    """Evaluate one house."""
+    score = (
+        evaluate_recorded(Path(episode.source), episode.seed, settings)
+        if episode.source
+        else evaluate_house(episode.seed, settings)
+    )
+    row = Row(key=episode.key, values=score.values, wrong=tuple(score.wrong))
+    return EpisodeResult(rows=(row,), failures=tuple(score.failures[:MAX_FAILURES]))
+
+
+def summarise(rows: Sequence[Row]) -> list[MeasuredFigure]:
+    """Return the figures: means over houses."""
+    return [
+        measure(rows, name, goal=goal, higher_is_better=higher)
+        for name, goal, higher in GOALS
+        if any(name in row.values for row in rows)
+    ]
+
+
 def main(settings: Settings, progress: Progress) -> None:
-    """Measure, print what went wrong, and write the figures."""
-    values: dict[str, list[float]] = {name: [] for name, *_ in GOALS}
-    for seed in range(settings.seed, settings.seed + settings.episodes):
-        score = evaluate_house(seed, settings)
-        for name, value in score.values.items():
-            values[name].append(value)
-        progress.done(f"house {seed}: " + ", ".join(f"{name} {value:.3f}" for name, value in score.values.items()))
-        for text in score.wrong:
-            progress.done(f"    {text}")
-    figures = [mean_figure(name, values[name], goal=goal, higher_is_better=higher) for name, goal, higher in GOALS]
-    write_figures(Path(settings.out), "changes", figures)
-    for figure in figures:
-        verdict = "" if figure.met is None else ("met" if figure.met else "MISSED")
-        progress.done(f"{figure.name}: {figure.value:.3f} (goal {figure.goal}) {verdict}")
+    """Measure, print what went wrong, and write figures and report."""
+    episodes = recorded(settings.data) if settings.data else houses(settings)
+    evaluate("changes", settings, episodes, run_house, summarise, progress, PAGE)

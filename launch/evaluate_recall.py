@@ -3,43 +3,65 @@
 Three mornings and an afternoon in each house, with changes between all of them; the questions are asked at the end. For
 things that never were, the memory must say that it does not know; how well it tells them from those that it knows is
 the area under the ROC curve of its confidence. Then the eight diagnoses (``recall_diagnoses``), beside a plain list of
-all observations and, where it is installed with MiniLM, eMEM. A page with every wrong answer and the calibration curve
-is written beside the results.
+all observations and, where it is installed with MiniLM, eMEM. With ``--data`` the days are the first two of finished
+runs of ``sim_episode.py``, from their logs, and the questions are those of these runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, ClassVar
 
-import msgspec
 import numpy as np
-from recall_diagnoses import diagnose, new_marks
-from recall_page import write_page
+from evaluation_page import CONFIDENCE, CORRECT, Shares, calibration_error
+from evaluation_run import (
+    Episode,
+    EpisodeResult,
+    EvaluationSettings,
+    Failure,
+    PageSettings,
+    Row,
+    evaluate,
+    houses,
+    measure,
+)
+from recall_diagnoses import DIAGNOSES, diagnose, new_marks
 from recall_world import Detector, ask, live_in, new_memory
+from recorded_runs import recorded, sessions_of
 
-from embodied.config import Config
 from embodied.errors import ConfigurationError
-from embodied.figures import MeasuredFigure, mean_figure, write_figures
+from embodied.figures import MeasuredFigure, mean_figure
 from embodied.messages import Answer, Query
 from embodied.progress import Progress
+from embodied.recording.reader import read_session
 from memory_bank.bank import MemoryBank
 from memory_bank.features.registry import build_text_encoder
 from memory_bank.recall.calibration import familiarity, fit_table, kind_of, write_table
+from sim.questions import is_correct, make_questions
 from sim.recall_questions import Probe, Timeline, lures, make_probes
 
 CORRECT_GOAL = AUROC_GOAL = DIAGNOSIS_GOAL = 0.95
+FAMILIARITY = "familiarity"
+KNOWN, NEVER = "familiarity: known", "familiarity: never was"
+DIAGNOSIS = "share right"
+MAX_FAILURES = 4
+PAGE = PageSettings(
+    title="What the memory answers",
+    introduction="Questions of all kinds after days in a house, and eight diagnoses of memory. The pictures beside "
+    "wrong answers are what the memory gives as its evidence.",
+    values=(CORRECT, DIAGNOSIS, FAMILIARITY),
+)
 
 
-class Settings(Config):
+class Settings(EvaluationSettings):
     """What to measure."""
 
-    out: str
-    """The figures file to write; the page goes beside it."""
-    houses: int = 10
-    """How many; 0 for the diagnoses alone."""
+    HOW_NOT_WHAT: ClassVar[frozenset[str]] = EvaluationSettings.HOW_NOT_WHAT | {"trials"}
+
+    episodes: int = 10
+    """Houses; 0 for the diagnoses alone."""
     seed: int = 460
     """Of the first house; the others follow."""
     trials: int = 5
@@ -48,32 +70,30 @@ class Settings(Config):
     """What the detector gets wrong."""
     fit: str | None = None
     """Where to write curves of calibration fitted on these answers; their confidences are the raw ones then."""
+    data: tuple[str, ...] = ()
+    """Folders of finished runs to take the days from, instead of living through new ones; without diagnoses."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """One question and what became of it."""
-
-    house: int
-    template: str
-    question: str
-    truth: str
-    answer: str
-    confidence: float
-    right: bool
-    kind: str = ""
-    """Which curve of calibration it belongs to; empty if there was no answer."""
+def judged(question: str, template: str, answer: Answer, right: bool, truth: str) -> tuple[Row, Failure | None]:
+    """Return the row of a question, and a failure where its answer is wrong."""
+    wrong = () if right else (f"{answer.text} [{truth}]",)
+    values = {CORRECT: float(right), CONFIDENCE: answer.confidence}
+    row = Row(key=question, category=template, values=values, wrong=wrong, notes={"kind": kind_of(answer)})
+    if right:
+        return row, None
+    crops = [evidence.crop_jpeg for evidence in answer.evidence if evidence.crop_jpeg]
+    return row, Failure(title=question, text=f"{answer.text} Truth: {truth}", picture_jpeg=crops[0] if crops else b"")
 
 
-def put(memory: MemoryBank, probe: Probe, house: int) -> Result:
+def put(memory: MemoryBank, probe: Probe) -> tuple[Row, Failure | None]:
     """Ask one question."""
     question = probe.question if isinstance(probe.question, str) else repr_query(probe.question)
     try:
         answer = ask(memory, probe.question)
     except ValueError as error:
-        return Result(house, probe.template, question, probe.truth, f"({error})", 0.0, False)
-    right = probe.is_right(answer)
-    return Result(house, probe.template, question, probe.truth, answer.text, answer.confidence, right, kind_of(answer))
+        values = {CORRECT: 0.0, CONFIDENCE: 0.0}
+        return Row(key=question, category=probe.template, values=values, wrong=(f"({error}) [{probe.truth}]",)), None
+    return judged(question, probe.template, answer, probe.is_right(answer), probe.truth)
 
 
 def repr_query(query: Query) -> str:
@@ -83,107 +103,151 @@ def repr_query(query: Query) -> str:
     return ", ".join(f"{k}={v!r}" for k, v in filled.items() if k == "kind" or v != getattr(empty, k))
 
 
-def familiarity_of(memory: MemoryBank, world: Timeline) -> tuple[list[Answer], list[Answer]]:
-    """Ask for what is in the house, and for what never was."""
-    categories = sorted({thing.category for thing in world.today})
-    known = [ask(memory, f"where is the {category}?") for category in categories]
-    return known, [ask(memory, f"where is the {label}?") for label in lures(world)]
-
-
 def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
     """Return the probability that a positive scores above a negative, ties counting half."""
     a, b = np.asarray(positive)[:, None], np.asarray(negative)[None, :]
     return float(np.mean((a > b) + 0.5 * (a == b)))
 
 
-def calibration_error(results: Sequence[Result], n_bins: int = 10) -> float:
-    """Return the expected calibration error over bins of equal width (Guo et al. 2017, equation 3)."""
-    confidence = np.array([result.confidence for result in results])
-    right = np.array([result.right for result in results], dtype=float)
-    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    error = 0.0
-    for number in range(n_bins):
-        inside = bins == number
-        if inside.any():
-            error += inside.mean() * abs(float(right[inside].mean() - confidence[inside].mean()))
-    return error
+def familiarity_rows(memory: MemoryBank, world: Timeline) -> list[Row]:
+    """Ask for what is in the house, and for what never was."""
+    categories = sorted({thing.category for thing in world.today})
+    rows = []
+    for label in categories:
+        answer = ask(memory, f"where is the {label}?")
+        right = not answer.unknown and answer.objects[0].label == answer.query.label
+        rows.append(_familiarity_row(label, KNOWN, answer, right))
+    for label in lures(world):
+        answer = ask(memory, f"where is the {label}?")
+        rows.append(_familiarity_row(label, NEVER, answer, answer.unknown and not answer.objects))
+    return rows
 
 
-def summarise(results: Sequence[Result], known: Sequence[float], never: Sequence[float]) -> list[MeasuredFigure]:
-    """Return the figures; none without results."""
-    if not results:
-        return []
-    by_house = [[r.right for r in results if r.house == house] for house in sorted({r.house for r in results})]
-    figures = [
-        mean_figure("recall.correct", [float(np.mean(rows)) for rows in by_house], goal=CORRECT_GOAL),
-        mean_figure("recall.unknown_auroc", [auroc(known, never)], goal=AUROC_GOAL),
-        mean_figure("recall.calibration_error", [calibration_error(results)], higher_is_better=False),
-        mean_figure("recall.questions", [float(len(results))]),
+def _familiarity_row(label: str, category: str, answer: Answer, right: bool) -> Row:
+    values = {FAMILIARITY: familiarity(answer), "told": answer.confidence, "right": float(right)}
+    return Row(key=label, category=category, values=values, notes={"kind": kind_of(answer)})
+
+
+def run_house(settings: Settings, episode: Episode) -> EpisodeResult:
+    """Live through one house and ask."""
+    with new_memory(episode.seed, settings.detector, calibrated=settings.fit is None) as memory:
+        world = live_in(memory, episode.seed)
+        asked = [put(memory, probe) for probe in make_probes(world, episode.seed)]
+        rows = (*(row for row, _ in asked), *familiarity_rows(memory, world))
+    failures = [failure for _, failure in asked if failure is not None]
+    return EpisodeResult(rows=rows, failures=tuple(failures[:MAX_FAILURES]))
+
+
+def run_recorded(settings: Settings, episode: Episode) -> EpisodeResult:
+    """Read the first two days of a run and ask what was asked in it."""
+    sessions = sessions_of(Path(episode.source))
+    days = [sessions[0], *(session for session in sessions[1:] if session.truth.changes)][:2]
+    if len(days) < 2:
+        raise ConfigurationError(f"data: expected a run of two days with changes between them, got {episode.source}")
+    with new_memory(episode.seed, settings.detector, calibrated=settings.fit is None) as memory:
+        for day in days:
+            for message in read_session(day.log, decode_rgb=True):
+                memory.take(message)
+        memory.commit()
+        asked = []
+        for question in make_questions(days[0].truth, days[1].truth, episode.seed):
+            answer = ask(memory, question.text)
+            right = is_correct(question, answer)
+            asked.append(judged(question.text, question.kind, answer, right, question.truth_text))
+    failures = [failure for _, failure in asked if failure is not None]
+    return EpisodeResult(rows=tuple(row for row, _ in asked), failures=tuple(failures[:MAX_FAILURES]))
+
+
+def run_trial(settings: Settings, episode: Episode) -> EpisodeResult:
+    """Run the eight diagnoses once."""
+    marks = new_marks()
+    diagnose(episode.seed, settings.detector, words_for_emem(), marks)
+    rows = [
+        Row(key=diagnosis, method=memory, category=diagnosis, values={DIAGNOSIS: float(np.mean(values))})
+        for diagnosis, by_memory in marks.items()
+        for memory, values in by_memory.items()
     ]
-    for template in dict.fromkeys(result.template for result in results):
-        rows = [float(result.right) for result in results if result.template == template]
-        figures.append(mean_figure(f"recall.{template}", [float(np.mean(rows))]))
+    return EpisodeResult(rows=tuple(rows))
+
+
+def run_episode(settings: Settings, episode: Episode) -> EpisodeResult:
+    """Do one house, one recorded run, or one trial of the diagnoses."""
+    if episode.source:
+        return run_recorded(settings, episode)
+    return run_trial(settings, episode) if episode.key.startswith("trial") else run_house(settings, episode)
+
+
+def words_for_emem() -> Any:
+    """Return the model of words that eMEM searches with; None where either is not installed."""
+    if find_spec("emem") is None:
+        return None
+    try:
+        return build_text_encoder("minilm")
+    except ConfigurationError:
+        return None
+
+
+def summarise(rows: Sequence[Row]) -> list[MeasuredFigure]:
+    """Return the figures; houses weigh alike."""
+    asked = [row for row in rows if CORRECT in row.values]
+    figures: list[MeasuredFigure] = []
+    if asked:
+        by_house = [
+            Row(key=house, episode=house, values={CORRECT: float(np.mean(values))})
+            for house, values in _by_episode(asked, CORRECT).items()
+        ]
+        figures.append(measure(by_house, CORRECT, name="recall.correct", goal=CORRECT_GOAL))
+        known, never = (
+            [row.values[FAMILIARITY] for row in rows if row.category == category] for category in (KNOWN, NEVER)
+        )
+        if known and never:
+            figures.append(mean_figure("recall.unknown_auroc", [auroc(known, never)], goal=AUROC_GOAL))
+        error = calibration_error(_column(asked, CONFIDENCE), _column(asked, CORRECT))
+        figures.append(mean_figure("recall.calibration_error", [error], higher_is_better=False))
+        figures.append(mean_figure("recall.questions", [float(len(asked))]))
+        for template in dict.fromkeys(row.category for row in asked):
+            figures.append(measure(asked, CORRECT, name=f"recall.{template}", category=template))
+    for diagnosis in DIAGNOSES:
+        if any(row.category == diagnosis for row in rows):
+            name = f"diagnosis.{diagnosis}"
+            figures.append(measure(rows, DIAGNOSIS, name=name, category=diagnosis, goal=DIAGNOSIS_GOAL))
     return figures
 
 
-def examples(
-    results: Sequence[Result], known: Sequence[Answer], never: Sequence[Answer]
-) -> list[tuple[str, float, bool]]:
+def _by_episode(rows: Sequence[Row], value: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        found.setdefault(row.episode, []).append(row.values[value])
+    return found
+
+
+def _column(rows: Sequence[Row], value: str) -> Shares:
+    return np.array([row.values[value] for row in rows])
+
+
+def examples(rows: Sequence[Row]) -> list[tuple[str, float, bool]]:
     """Return what curves of calibration are fitted on: kind, raw confidence, and whether the answer was right."""
     return [
-        *((result.kind, result.confidence, result.right) for result in results if result.kind),
-        *((kind_of(a), a.confidence, not a.unknown and a.objects[0].label == a.query.label) for a in known),
-        *((kind_of(a), a.confidence, a.unknown and not a.objects) for a in never),
+        (row.notes["kind"], row.values[told], bool(row.values[right]))
+        for told, right in ((CONFIDENCE, CORRECT), ("told", "right"))
+        for row in rows
+        if told in row.values and row.notes.get("kind")
     ]
-
-
-def diagnosed(settings: Settings, progress: Progress) -> list[MeasuredFigure]:
-    """Run the diagnoses; return their figures."""
-    encoder = None
-    if find_spec("emem") is not None:
-        try:
-            encoder = build_text_encoder("minilm")
-        except ConfigurationError as error:
-            progress.done(f"without eMEM: {error}")
-    marks = new_marks()
-    for trial in range(settings.trials):
-        diagnose(settings.seed + 100 * trial, settings.detector, encoder, marks)
-        progress.done(f"diagnoses, trial {trial + 1} of {settings.trials}")
-    figures = []
-    for diagnosis, by_memory in marks.items():
-        if by_memory:
-            figure = mean_figure(f"diagnosis.{diagnosis}", by_memory["ours"], goal=DIAGNOSIS_GOAL)
-            peers = {name: float(np.mean(values)) for name, values in by_memory.items() if name != "ours"}
-            figures.append(msgspec.structs.replace(figure, peers=peers))
-    return figures
 
 
 def main(settings: Settings, progress: Progress) -> None:
-    """Measure, and write figures and page."""
-    results: list[Result] = []
-    known: list[Answer] = []
-    never: list[Answer] = []
-    for house in range(settings.seed, settings.seed + settings.houses):
-        with new_memory(house, settings.detector, calibrated=settings.fit is None) as memory:
-            world = live_in(memory, house)
-            asked = [put(memory, probe, house) for probe in make_probes(world, house)]
-            there, absent = familiarity_of(memory, world)
-        results += asked
-        known += there
-        never += absent
-        progress.done(f"house {house}: {sum(r.right for r in asked)} of {len(asked)} right")
-        for result in asked:
-            if not result.right:
-                progress.done(f"    WRONG {result.template}: {result.question} -> {result.answer} [{result.truth}]")
-    if settings.fit is not None:
-        Path(settings.fit).write_bytes(write_table(fit_table(examples(results, known, never))))
-    scores = [familiarity(answer) for answer in known], [familiarity(answer) for answer in never]
-    figures = [*summarise(results, *scores), *diagnosed(settings, progress)]
-    write_figures(Path(settings.out), "recall", figures)
-    write_page(Path(settings.out).with_suffix(".html"), figures, results)
-    for figure in (
-        figure for figure in figures if figure.goal is not None or figure.name == "recall.calibration_error"
-    ):
-        verdict = "" if figure.met is None else ("met" if figure.met else "MISSED")
-        peers = ", ".join(f"{name} {value:.3f}" for name, value in figure.peers.items())
-        progress.done(f"{figure.name}: {figure.value:.3f} (goal {figure.goal}) {verdict} {peers}".rstrip())
+    """Measure, and write figures and report."""
+    episodes = recorded(settings.data)
+    if not episodes:
+        episodes = houses(settings)
+        for trial in range(settings.trials):
+            episodes.append(Episode(key=f"trial {trial}", seed=settings.seed + 100 * trial))
+        if settings.trials and words_for_emem() is None:
+            progress.done("without eMEM: it needs the extras peers and features")
+
+    def summed(rows: Sequence[Row]) -> list[MeasuredFigure]:
+        if settings.fit is not None:
+            Path(settings.fit).write_bytes(write_table(fit_table(examples(rows))))
+        return summarise(rows)
+
+    evaluate("recall", settings, episodes, run_episode, summed, progress, PAGE)
