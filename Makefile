@@ -15,7 +15,7 @@ space := $(subst ,, )
 SHAPES := --jaxtyping-packages=$(subst $(space),$(comma),$(strip $(PACKAGES))),array_checks.checked
 # A worker for each core, four at most: more would want more memory than they save time. PYTEST_ARGS="-n 0" for none.
 WORKERS := -n auto --maxprocesses 4 --dist loadscope
-DEFAULT_SUITE := not gpu and not habitat and not mikasa and not slow
+DEFAULT_SUITE := not gpu and not habitat and not metaworld and not mikasa and not slow
 OLDEST := 3.9
 NEWEST := 3.13
 # A process of ours uses one core; libraries that start a thread per core only get into each other's way.

@@ -46,6 +46,13 @@ def rotation_z(yaw_rad: float) -> Rotation:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
+def rotation_about(axis: Vector3, angle_rad: float) -> Rotation:
+    """Return the rotation about a unit vector through the origin, counter-clockwise (Rodrigues)."""
+    x, y, z = (float(value) for value in axis)
+    K = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.asarray(np.eye(3) + np.sin(angle_rad) * K + (1.0 - np.cos(angle_rad)) * (K @ K))
+
+
 def planar_pose(x_m: float, y_m: float, yaw_rad: float) -> Transform:
     """Return ``T_world_base`` of a robot that stands on the floor."""
     return transform(rotation_z(yaw_rad), np.array([x_m, y_m, 0.0]))

@@ -4,14 +4,15 @@
     python launch/benchmark.py mapping --out figures.json
 
 ``line``: the whole job of ``sim_episode.py``. ``mapping``: a frame into maps of many objects. ``recall``: finding among
-many keyframes. ``store``: acknowledged writes. ``NAME --help`` shows the settings of each.
+many keyframes. ``rendering``: frames of a house, beside habitat-sim's. ``store``: acknowledged writes. ``NAME --help``
+shows the settings of each.
 """
 
 import sys
 
 from embodied.runs import run_named_script
 
-NAMES = {name: f"benchmark_{name}" for name in ("line", "mapping", "recall", "store")}
+NAMES = {name: f"benchmark_{name}" for name in ("line", "mapping", "recall", "rendering", "store")}
 
 if __name__ == "__main__":
     sys.exit(run_named_script("benchmark", __doc__, NAMES))

@@ -219,7 +219,7 @@ class PolicyServer:
             observation_seq=observation.seq,
             stamp_ns=observation.stamp_ns,
             valid_until_ns=observation.stamp_ns + round(valid_s * 1e9),
-            twists=answer,
+            actions=answer,
         )
         self._n_chunks += 1
         verdict = self._actions.call(chunk)

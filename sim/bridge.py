@@ -12,7 +12,7 @@ import re
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Callable, Optional, Sequence, Set, Tuple, Type
+from typing import Any, Optional, Protocol, Set, Tuple, Type, runtime_checkable
 
 from embodied.config import Config
 from embodied.errors import EmbodiedError, PeerLost, ProcessError
@@ -20,7 +20,6 @@ from embodied.messages import ActionChunk, ActionReply, ActionRequest, ActionRes
 from embodied.process import ProcessConfig, ProcessLink
 from embodied.transport import LatestPublisher, LosslessProducer, RpcServer, Security, wait_any
 from sim.bridge_session import BridgeSession, Frame, SessionSettings, StageTimes
-from sim.houses_simulator import HousesSettings
 from sim.operator_messages import (
     ChangeHouse,
     EndSession,
@@ -33,18 +32,14 @@ from sim.operator_messages import (
     SessionStarted,
     StartSession,
 )
-from sim.scene import Scene
 from sim.simulator import Simulator
-from sim.truth import TrueChange, write_truth
-from sim.truth_recorder import TruthRecorder
+from sim.simulator_settings import HousesSettings, SimulatorSettings
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 _SESSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Files are named after sessions."""
-
-Overnight = Callable[[Scene, int], Tuple[Scene, Sequence[TrueChange]]]
 
 
 class BridgeConfig(Config):
@@ -60,8 +55,8 @@ class BridgeConfig(Config):
     """Address that takes commands."""
     operator: str
     """Address of whoever runs the episode."""
-    dataset: str
-    """A ``*.scene_dataset_config.json``."""
+    dataset: str = ""
+    """A ``*.scene_dataset_config.json``, for a simulator of houses; one of tasks needs none."""
     scene_name: Optional[str] = None
     """Which scene of the dataset; its only one if None."""
     seed: int = 0
@@ -78,28 +73,53 @@ class BridgeConfig(Config):
     """How long to wait for a consumer, before and during a session."""
     flush_timeout_s: float = 60.0
     """How long consumers may take to put a session on disk."""
-    simulator: HousesSettings = HousesSettings()
-    """The robot's body and camera."""
+    simulator: SimulatorSettings = HousesSettings()
+    """Which simulator, and the robot's body and camera in it."""
     session: SessionSettings = SessionSettings()
     """Noise and the control period."""
     security: Optional[Security] = None
     """Keys, for addresses that other machines can reach."""
 
 
+@runtime_checkable
+class BridgeWorld(Protocol):
+    """What the bridge's robot lives in, and the judge's eye on it."""
+
+    simulator: Simulator[Any]
+
+    def begin(self, request: StartSession) -> str:
+        """Put the simulator where the session begins; ValueError for what it cannot do.
+
+        Returns:
+            The name of the world frame: sessions that share a world share its name.
+        """
+        ...
+
+    def record(self, frame: Frame) -> None:
+        """Note the truth behind an observation."""
+        ...
+
+    def finish(self, session: BridgeSession, seed: int, directory: Optional[Path]) -> Optional[bool]:
+        """Write what was true of the session into the directory, if there is one.
+
+        Returns:
+            Whether the task was done, None where there was none.
+        """
+        ...
+
+    def change(self, seed: int) -> int:
+        """Let the night pass; return how many things changed. ValueError where nothing can."""
+        ...
+
+
 class Bridge:
     """Serves the four addresses. All methods run in one thread."""
 
-    def __init__(
-        self, config: BridgeConfig, link: ProcessLink, scene: Scene, simulator: Simulator, overnight: Overnight
-    ) -> None:
+    def __init__(self, config: BridgeConfig, link: ProcessLink, world: BridgeWorld) -> None:
         self._config = config
         self._link = link
-        self._scene = scene
-        self._simulator = simulator
-        self._overnight = overnight
+        self._world = world
         self._session: Optional[BridgeSession] = None
-        self._truth: Optional[TruthRecorder] = None
-        self._changes: Tuple[TrueChange, ...] = ()
         self._n_sessions = 0
         self._past: Set[str] = set()
         self._latest_ns = 0
@@ -133,7 +153,7 @@ class Bridge:
         """Close sockets and simulator."""
         for channel in (self._operator, self._actions, self._latest, self._pipe):
             channel.close()
-        self._simulator.close()
+        self._world.simulator.close()
 
     def run(self) -> None:
         """Serve until the process is asked to stop.
@@ -153,6 +173,8 @@ class Bridge:
                     self._emit(self._session.advance())
                     # A halt takes effect within one frame.
                     self._serve_actions()
+                    if self._session.demonstrated:
+                        self._serve_operator()  # nobody else hears how it goes
             except EmbodiedError as error:
                 if self._session is not None:
                     self._session.halt(str(error))
@@ -217,46 +239,42 @@ class Bridge:
             raise ValueError(f"stamp_ns: expected {self._latest_ns} or later, got {request.stamp_ns}")
         self._pipe.wait_for_consumers(self._config.peer_timeout_s)
         self._latest.wait_for_subscribers(self._config.n_subscribers, self._config.peer_timeout_s)
-        self._simulator.load(self._scene)
+        world_frame = self._world.begin(request)
         self._session = BridgeSession(
-            self._simulator,
+            self._world.simulator,
             request.session,
             request.stamp_ns,
             (self._config.seed, self._n_sessions),
             self._config.session,
+            demonstrate=request.demonstrate,
+            world_frame=world_frame,
         )
         self._n_sessions += 1
         self._past.add(request.session)
-        self._truth = TruthRecorder(self._scene, self._simulator.intrinsics, self._simulator.T_base_camera)
         self._started_s = time.monotonic()
         self._send(self._session.opening())
         self._emit(self._session.first())
         return SessionStarted(session=request.session)
 
     def _end(self) -> SessionEnded:
-        session, truth = self._session, self._truth
-        if session is None or truth is None:
+        session = self._session
+        if session is None:
             raise ValueError("session: expected one to be running, got none")
         session.halt("the session ended")
         ending = session.closing()
         self._latest_ns = ending.stamp_ns
         self._send(ending)
         self._pipe.flush(self._config.flush_timeout_s, durable=True)
-        if self._config.truth_directory is not None:
-            true = truth.finish(session.session, self._config.seed, session.start_ns, ending.stamp_ns, self._changes)
-            write_truth(true, Path(self._config.truth_directory))
-        self._changes = ()
+        directory = self._config.truth_directory
+        success = self._world.finish(session, self._config.seed, Path(directory) if directory is not None else None)
         self._active_s += time.monotonic() - self._started_s
-        self._session = self._truth = None
-        return SessionEnded(session=session.session, n_observations=ending.n_observations)
+        self._session = None
+        return SessionEnded(session=session.session, n_observations=ending.n_observations, success=success)
 
     def _change(self, request: ChangeHouse) -> HouseChanged:
         if self._session is not None:
             raise ValueError(f"session: expected none to be running, got {self._session.session!r}")
-        self._scene, changes = self._overnight(self._scene, request.seed)
-        self._simulator.load(self._scene)
-        self._changes += tuple(changes)
-        return HouseChanged(n_changes=len(changes))
+        return HouseChanged(n_changes=self._world.change(request.seed))
 
     def _status(self) -> OperatorStatus:
         session = self._session
@@ -268,6 +286,8 @@ class Bridge:
             n_frames=self._times.n_frames,
             active_s=self._active_s + running_s,
             stage_ms=self._times.mean_ms,
+            busy=session is not None and session.busy,
+            ended=session is not None and session.ended,
         )
 
     # ------------------------------------------------------------------------------------- observations
@@ -281,14 +301,7 @@ class Bridge:
         # The subscriber may act at once, so the lossless stream goes first.
         self._latest.publish(observation)
         published_s = time.perf_counter()
-        if self._truth is not None:
-            self._truth.record(
-                observation.seq,
-                observation.stamp_ns,
-                self._simulator.T_world_base,
-                frame.reading.instance_ids,
-                observation.collided,
-            )
+        self._world.record(frame)
         self._times.add(
             render=frame.render_s,
             noise=frame.noise_s,

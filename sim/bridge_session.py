@@ -1,13 +1,14 @@
-"""One session of a simulated robot: chunks of commands in, observations out. No sockets, no waiting."""
+"""One session of a simulated robot: chunks of actions in, observations out. No sockets, no waiting."""
 
 from __future__ import annotations
 
 import time
-from typing import Dict, List, Literal, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Literal, NamedTuple, Optional, Tuple
 
+import msgspec
 import numpy as np
 
-from embodied.arrays import Vector3
+from embodied.arrays import Float, Transform
 from embodied.clock import NANOSECONDS, ManualClock
 from embodied.config import Config
 from embodied.geometry import yaw_of
@@ -21,24 +22,30 @@ from sim.sensors import (
     PoseSensor,
     anonymise_segments,
 )
-from sim.simulator import Reading, Simulator
+from sim.simulator import WHEEL_ACTIONS, Camera, Demonstrator, Reading, Simulator, View
 
-Refusal = Literal["halted", "wrong_session", "not_newer", "stale", "malformed", "busy"]
+Refusal = Literal["halted", "wrong_session", "not_newer", "stale", "malformed", "busy", "ended"]
+
+_N_WHEELS = len(WHEEL_ACTIONS)
 
 
 class SessionSettings(Config):
     """How observations are made and commands obeyed."""
 
     control_period_s: float = 0.2
-    """Simulated time for which each twist is held; an observation follows each."""
+    """Simulated time for which each action is held, where the simulator leaves that open; an observation follows."""
     max_chunk_steps: int = 64
     """Longer chunks are refused."""
+    max_demonstration_steps: int = 1000
+    """An expert that has not done its task by then is stopped."""
+    n_settling_steps: int = 5
+    """How long a demonstration goes on when the task is done, so that its end is seen."""
     min_segment_px: int = 12
     """Segments with fewer pixels are not reported."""
     depth_noise: DepthNoiseSettings = DepthNoiseSettings()
     """Errors of the depth camera."""
     pose_noise: PoseNoiseSettings = PoseNoiseSettings()
-    """Errors of the localisation."""
+    """Errors of the localisation of a robot on wheels; an arm knows where it stands."""
     odometry_noise: OdometryNoiseSettings = OdometryNoiseSettings()
     """Errors of the wheels."""
 
@@ -49,6 +56,8 @@ class Frame(NamedTuple):
     observation: Observation
     reading: Reading
     """Never leaves the bridge."""
+    success: bool
+    """Nor does this: the world's task is done in this instant."""
     render_s: float
     noise_s: float
 
@@ -57,14 +66,47 @@ class BridgeSession:
     """Runs in lock-step: simulated time passes only in ``advance``, one control period a call."""
 
     def __init__(
-        self, simulator: Simulator, session: str, stamp_ns: int, seed: Tuple[int, ...], settings: SessionSettings
+        self,
+        simulator: Simulator[Any],
+        session: str,
+        stamp_ns: int,
+        seed: Tuple[int, ...],
+        settings: SessionSettings,
+        *,
+        demonstrate: bool = False,
+        world_frame: str = "map",
     ) -> None:
+        """Begin where the simulator stands.
+
+        Args:
+            simulator: At the start of a world.
+            session: Name of the session.
+            stamp_ns: What the robot's clock shows.
+            seed: Of all noise.
+            settings: Noise and limits.
+            demonstrate: The simulator's expert acts until its task is done; chunks are refused.
+            world_frame: Sessions in the same world share its name.
+
+        Raises:
+            ValueError: A demonstration is asked for, and the simulator has no expert.
+        """
+        if demonstrate and not isinstance(simulator, Demonstrator):
+            raise ValueError(f"demonstrate: expected a simulator with an expert, got {simulator.name}")
         self.session = session
         self.start_ns = stamp_ns
         self.seq = -1
         """Of the last observation."""
         self.halted = ""
         """Why the robot was halted; empty while it obeys."""
+        self.demonstrated = demonstrate
+        """Whether the simulator's expert acts."""
+        self.ended = False
+        """Whether the world takes no more steps."""
+        self.control_period_s = simulator.control_period_s or settings.control_period_s
+        """Simulated time for which each action is held."""
+        self._wheeled = simulator.action_space.names[:_N_WHEELS] == WHEEL_ACTIONS
+        self._n_left = settings.max_demonstration_steps if demonstrate else 0
+        self._world_frame = world_frame
         self._simulator = simulator
         self._settings = settings
         self._clock = ManualClock(stamp_ns)
@@ -73,7 +115,7 @@ class BridgeSession:
         self._pose = PoseSensor(settings.pose_noise, np.random.default_rng(pose_seed))
         self._odometry = OdometrySensor(settings.odometry_noise, np.random.default_rng(odometry_seed))
         self._segment_rng = np.random.default_rng(segment_seed)
-        self._pending: List[Vector3] = []
+        self._pending: List[Float[np.ndarray, " n_actions"]] = []
         self._last_chunk = -1
 
     @property
@@ -83,12 +125,21 @@ class BridgeSession:
 
     @property
     def busy(self) -> bool:
-        """Whether commands wait to be executed."""
-        return bool(self._pending)
+        """Whether actions wait to be executed."""
+        return bool(self._pending) or self._n_left > 0
 
     def opening(self) -> SessionStart:
         """Return the message that opens the session."""
-        return SessionStart(session=self.session, robot=self._simulator.name, stamp_ns=self.start_ns)
+        return SessionStart(
+            session=self.session,
+            robot=self._simulator.name,
+            stamp_ns=self.start_ns,
+            world_frame=self._world_frame,
+            instruction=self._simulator.instruction,
+            action_names=self._simulator.action_space.names,
+            proprioception_names=self._simulator.proprioception_names,
+            control_period_s=self.control_period_s,
+        )
 
     def closing(self) -> SessionEnd:
         """Return the message that closes the session."""
@@ -97,8 +148,8 @@ class BridgeSession:
     def first(self) -> Frame:
         """Observe once from where the robot stands."""
         assert self.seq == -1, "the first observation was made already"
-        standing = np.zeros(3, dtype=np.float32)
-        return self._observe(measured=standing, commanded=None, collided=False, elapsed_s=0.0)
+        measured = self._simulator.measured()
+        return self._observe(measured=measured, commanded=None, collided=False, success=False, elapsed_s=0.0)
 
     def accept(self, chunk: ActionChunk) -> ActionReply:
         """Take a chunk to be executed, or refuse it; a refusal's reason begins with a ``Refusal``."""
@@ -106,9 +157,9 @@ class BridgeSession:
         if refusal is not None:
             kind, text = refusal
             return ActionReply(seq=chunk.seq, accepted=False, reason=f"{kind}: {text}")
-        period_ns = round(self._settings.control_period_s * NANOSECONDS)
+        period_ns = round(self.control_period_s * NANOSECONDS)
         n_in_time = (chunk.valid_until_ns - self.now_ns) // period_ns + 1
-        commanded = self._simulator.limited(chunk.twists[:n_in_time])
+        commanded = self._simulator.limited(chunk.actions[:n_in_time])
         self._last_chunk = chunk.seq
         self._pending = list(commanded)
         return ActionReply(seq=chunk.seq, accepted=True, commanded=commanded)
@@ -118,17 +169,22 @@ class BridgeSession:
             return "wrong_session", f"expected {self.session!r}, got {chunk.session!r}"
         if self.halted:
             return "halted", self.halted
+        if self.ended:
+            return "ended", "the world takes no more steps"
+        if self.demonstrated:
+            return "busy", "the simulator's expert acts"
         if self._pending:
             return "busy", f"chunk {self._last_chunk} is being executed"
         if chunk.seq <= self._last_chunk:
             return "not_newer", f"expected more than {self._last_chunk}, got {chunk.seq}"
         if not 0 <= chunk.observation_seq <= self.seq:
             return "malformed", f"observation_seq: expected 0 to {self.seq}, got {chunk.observation_seq}"
-        shape, limit = chunk.twists.shape, self._settings.max_chunk_steps
-        if len(shape) != 2 or shape[1] != 3 or not 1 <= shape[0] <= limit:
-            return "malformed", f"twists: expected shape (1 to {limit}, 3), got {shape}"
-        if chunk.twists.dtype.kind != "f" or not np.isfinite(chunk.twists).all():
-            return "malformed", "twists: expected finite floating-point numbers"
+        shape, limit = chunk.actions.shape, self._settings.max_chunk_steps
+        n_actions = len(self._simulator.action_space.names)
+        if len(shape) != 2 or shape[1] != n_actions or not 1 <= shape[0] <= limit:
+            return "malformed", f"actions: expected shape (1 to {limit}, {n_actions}), got {shape}"
+        if chunk.actions.dtype.kind != "f" or not np.isfinite(chunk.actions).all():
+            return "malformed", "actions: expected finite floating-point numbers"
         if self.now_ns > chunk.valid_until_ns:
             return "stale", f"valid until {chunk.valid_until_ns}, now it is {self.now_ns}"
         return None
@@ -136,60 +192,90 @@ class BridgeSession:
     def halt(self, reason: str) -> None:
         """Stop the robot and drop what it was about to do."""
         self.halted = self.halted or reason or "no reason given"
+        self._stop()
+
+    def _stop(self) -> None:
         self._pending = []
+        self._n_left = 0
 
     def advance(self) -> Frame:
-        """Execute the next twist and observe. Call only while ``busy``."""
-        assert self._pending, "there is nothing to execute"
-        twist = self._pending.pop(0)
-        period_s = self._settings.control_period_s
-        step = self._simulator.step(twist, period_s)
-        self._clock.advance(period_s)
-        measured = self._odometry.measure(step.twist)
-        return self._observe(measured=measured, commanded=twist, collided=step.collided, elapsed_s=period_s)
+        """Execute the next action and observe. Call only while ``busy``."""
+        assert self.busy, "there is nothing to execute"
+        action = self._next_action()
+        step = self._simulator.step(action, self.control_period_s)
+        self._clock.advance(self.control_period_s)
+        if step.ended:
+            self.ended = True
+            self._stop()
+        elif step.success:
+            self._n_left = min(self._n_left, self._settings.n_settling_steps)
+        measured = step.measured
+        if self._wheeled:
+            measured = np.array(measured, dtype=np.float32)
+            measured[:_N_WHEELS] = self._odometry.measure(measured[:_N_WHEELS])
+        return self._observe(
+            measured=measured,
+            commanded=action,
+            collided=step.collided,
+            success=step.success,
+            elapsed_s=self.control_period_s,
+        )
+
+    def _next_action(self) -> Float[np.ndarray, " n_actions"]:
+        if not self.demonstrated:
+            return self._pending.pop(0)
+        assert isinstance(self._simulator, Demonstrator), "checked when the session began"
+        self._n_left -= 1
+        return self._simulator.limited(np.asarray(self._simulator.expert_action(), dtype=np.float32)[None])[0]
 
     def _observe(
         self,
         *,
-        measured: Vector3,
-        commanded: Optional[Vector3],
+        measured: Float[np.ndarray, " n_proprioception"],
+        commanded: Optional[Float[np.ndarray, " n_actions"]],
         collided: bool,
+        success: bool,
         elapsed_s: float,
     ) -> Frame:
         began_s = time.perf_counter()
         reading = self._simulator.observe()
         rendered_s = time.perf_counter()
-        intrinsics = self._simulator.intrinsics
-        seen = anonymise_segments(
-            reading.instance_ids, self._simulator.labels, self._segment_rng, self._settings.min_segment_px
-        )
-        x_m, y_m, yaw_rad = self._true_pose()
-        camera = CameraFrame(
-            name="head",
-            intrinsics=intrinsics,
-            T_base_camera=self._simulator.T_base_camera,
-            rgb=reading.rgb,
-            depth=self._depth.measure(reading.depth_m, intrinsics.fx_px),
-            segments=seen.segments,
-            segment_labels=seen.labels,
-        )
+        cameras = tuple(self._camera(camera, view) for camera, view in zip(self._simulator.cameras, reading.views))
         self.seq += 1
         observation = Observation(
             session=self.session,
             seq=self.seq,
             stamp_ns=self.now_ns,
-            T_world_base=self._pose.measure(x_m, y_m, yaw_rad, elapsed_s),
-            cameras=(camera,),
+            T_world_base=self._believed_pose(elapsed_s),
+            cameras=cameras,
             proprioception=measured,
             action=commanded,
             collided=collided,
-            awaiting_action=not self._pending and not self.halted,
+            awaiting_action=not (self.busy or self.halted or self.ended or self.demonstrated),
         )
-        return Frame(observation, reading, rendered_s - began_s, time.perf_counter() - rendered_s)
+        return Frame(observation, reading, success, rendered_s - began_s, time.perf_counter() - rendered_s)
 
-    def _true_pose(self) -> Tuple[float, float, float]:
+    def _camera(self, camera: Camera, view: View) -> CameraFrame:
+        """Return what crosses the wire of what one camera saw."""
+        frame = CameraFrame(
+            name=camera.name, intrinsics=camera.intrinsics, T_base_camera=view.T_base_camera, rgb=view.rgb
+        )
+        if view.instance_ids is not None:
+            seen = anonymise_segments(
+                view.instance_ids, self._simulator.labels, self._segment_rng, self._settings.min_segment_px
+            )
+            frame = msgspec.structs.replace(frame, segments=seen.segments, segment_labels=seen.labels)
+        if view.depth_m is not None:
+            depth = self._depth.measure(view.depth_m, camera.intrinsics.fx_px)
+            frame = msgspec.structs.replace(frame, depth=depth)
+        return frame
+
+    def _believed_pose(self, elapsed_s: float) -> Transform:
         T_world_base = self._simulator.T_world_base
-        return float(T_world_base[0, 3]), float(T_world_base[1, 3]), yaw_of(T_world_base)
+        if not self._wheeled:
+            return T_world_base
+        x_m, y_m = float(T_world_base[0, 3]), float(T_world_base[1, 3])
+        return self._pose.measure(x_m, y_m, yaw_of(T_world_base), elapsed_s)
 
 
 class StageTimes:

@@ -4,7 +4,8 @@ One directory holds one house, with one scene instance for each state it is in (
 
     house.scene_dataset_config.json
     stages/<name>.glb, <name>.stage_config.json
-    objects/<handle>.glb                              one for each template
+    objects/<handle>.glb                              one for each template, closed
+    objects/<handle>~<opened>.glb                     and one for each state in which it stands open, in thousandths
     objects/<handle>.<id>.object_config.json          one for each instance: habitat-sim's semantic sensor shows its id
     scenes/<name>.scene_instance.json
     lighting/<name>.lighting_config.json
@@ -16,8 +17,9 @@ Habitat's world has y up and looks along -z: x, y, z of ours are x, -z, y there.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Literal, Optional, Tuple
 
 import msgspec
 import numpy as np
@@ -26,7 +28,7 @@ from embodied.arrays import Points, Transform
 from embodied.errors import SceneError
 from embodied.geometry import matrix_from_quaternion, quaternion_from_matrix, transform
 from sim.glb import read_glb, write_glb
-from sim.scene import Door, Instance, Light, Region, Scene, Template
+from sim.scene import Door, Instance, Joint, Light, Region, Scene, Template
 
 R_HABITAT_WORLD = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Rotation of our world to Habitat's."""
@@ -34,7 +36,9 @@ _T_HABITAT_WORLD = transform(R_HABITAT_WORLD, np.zeros(3))
 HABITAT_INTENSITY = 14.0
 """Habitat's lamps fade with the square of the distance and nothing else lights a room: what looks like our 1 there."""
 DATASET_FILE = "house.scene_dataset_config.json"
-_VERSION = 1
+_VERSION = 2
+_OLDER_VERSIONS = (1,)
+"""Without joints and what is open: their fields' defaults say so."""
 _MAX_INSTANCE_ID = 65535
 """Ids are looked up in tables of their size; habitat-sim's semantic sensor has as many."""
 _STAGE_SUFFIX, _OBJECT_SUFFIX = ".stage_config.json", ".object_config.json"
@@ -46,6 +50,8 @@ class _Thing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     category: str
     colour: str
+    joints: Dict[int, Joint] = {}
+    """By the index of the part that moves."""
 
 
 class _Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +61,7 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     template: str
     support: int
     relation: str
+    opened: float = 0.0
 
 
 class _Annotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,6 +73,8 @@ class _Annotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     regions: Tuple[Region, ...]
     doors: Tuple[Door, ...]
     start_pose: Tuple[float, float, float]
+    ambient_rgb: Tuple[float, float, float] = (1.0, 1.0, 1.0)
+    lamp_gain: float = 1.0
 
 
 class _Pose(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +169,7 @@ def read_dataset(path: Path, scene_name: Optional[str] = None) -> Scene:
     instance = _load(directory / "scenes" / f"{name}{_SCENE_SUFFIX}", _SceneInstance)
     notes = _load(directory / "annotations" / f"{name}.json", _Annotation)
     lighting = _load(directory / "lighting" / f"{name}{_LIGHT_SUFFIX}", _Lighting)
-    if notes.version != _VERSION:
+    if notes.version not in (_VERSION, *_OLDER_VERSIONS):
         raise SceneError(f"scene {name}: expected annotations of version {_VERSION}, got {notes.version}")
     if len(instance.object_instances) != len(notes.instances):
         n, m = len(instance.object_instances), len(notes.instances)
@@ -169,7 +178,7 @@ def read_dataset(path: Path, scene_name: Optional[str] = None) -> Scene:
     if strange or not np.isfinite(notes.start_pose).all():
         raise SceneError(f"scene {name}: expected plain template names and a finite start pose, got {strange}")
     templates = {
-        handle: _read_template(directory / "objects" / f"{handle}.glb", handle, thing.category, thing.colour)
+        handle: _read_template(directory / "objects" / f"{handle}.glb", handle, thing)
         for handle, thing in notes.templates.items()
     }
     instances = tuple(
@@ -178,13 +187,15 @@ def read_dataset(path: Path, scene_name: Optional[str] = None) -> Scene:
     _check_supports(name, instances)
     return Scene(
         name=name,
-        stage=_read_template(directory / "stages" / f"{name}.glb", "stage", "stage", ""),
+        stage=_read_template(directory / "stages" / f"{name}.glb", "stage", _Thing(category="stage", colour="")),
         templates=templates,
         instances=instances,
         lights=tuple(_light(lighting.lights[key]) for key in sorted(lighting.lights)),
         regions=notes.regions,
         doors=notes.doors,
         start_pose=notes.start_pose,
+        ambient_rgb=notes.ambient_rgb,
+        lamp_gain=notes.lamp_gain,
     )
 
 
@@ -201,8 +212,11 @@ def _write_objects(scene: Scene, directory: Path) -> None:
     for handle, template in scene.templates.items():
         write_glb(_to_habitat(template), directory / "objects" / f"{handle}.glb")
     for instance in scene.instances:
+        asset = _asset_name(instance)
+        if instance.opened > 0.0:
+            write_glb(_to_habitat(scene.shape_of(instance)), directory / "objects" / asset)
         config = {
-            "render_asset": f"{instance.template}.glb",
+            "render_asset": asset,
             **_ORIENTATION,
             "semantic_id": instance.instance_id,
             "is_collidable": True,
@@ -245,14 +259,13 @@ def _write_scene(scene: Scene, directory: Path) -> None:
     _write_json(directory / "lighting" / f"{scene.name}{_LIGHT_SUFFIX}", {"lights": lights})
     notes = _Annotation(
         version=_VERSION,
-        templates={handle: _Thing(category=t.category, colour=t.colour) for handle, t in scene.templates.items()},
-        instances=tuple(
-            _Place(instance_id=i.instance_id, template=i.template, support=i.support, relation=i.relation)
-            for i in scene.instances
-        ),
+        templates={handle: _thing(template) for handle, template in scene.templates.items()},
+        instances=tuple(_place(instance) for instance in scene.instances),
         regions=scene.regions,
         doors=scene.doors,
         start_pose=scene.start_pose,
+        ambient_rgb=scene.ambient_rgb,
+        lamp_gain=scene.lamp_gain,
     )
     _write_json(directory / "annotations" / f"{scene.name}.json", msgspec.to_builtins(notes))
 
@@ -274,6 +287,26 @@ def _dataset_config() -> Dict[str, Any]:
 
 def _object_name(instance: Instance) -> str:
     return f"{instance.template}.{instance.instance_id:04d}"
+
+
+def _asset_name(instance: Instance) -> str:
+    state = f"~{round(1000 * instance.opened):04d}" if instance.opened > 0.0 else ""
+    return f"{instance.template}{state}.glb"
+
+
+def _thing(template: Template) -> _Thing:
+    joints = {index: part.joint for index, part in enumerate(template.parts) if part.joint is not None}
+    return _Thing(category=template.category, colour=template.colour, joints=joints)
+
+
+def _place(instance: Instance) -> _Place:
+    return _Place(
+        instance_id=instance.instance_id,
+        template=instance.template,
+        support=instance.support,
+        relation=instance.relation,
+        opened=instance.opened,
+    )
 
 
 def _to_habitat(template: Template) -> Template:
@@ -308,8 +341,15 @@ def _load(path: Path, kind: Any) -> Any:
         raise SceneError(f"{path}: {error}") from error
 
 
-def _read_template(path: Path, handle: str, category: str, colour: str) -> Template:
-    return _map_vertices(Template(handle, category, colour, read_glb(path)), world_points)
+def _read_template(path: Path, handle: str, thing: _Thing) -> Template:
+    parts = list(read_glb(path))
+    for index, joint in thing.joints.items():
+        values = np.array([*joint.origin_m, *joint.axis, joint.travel])
+        is_unit = abs(float(np.linalg.norm(joint.axis)) - 1.0) < 1e-6
+        if not 0 <= index < len(parts) or not np.isfinite(values).all() or not is_unit:
+            raise SceneError(f"{path}: a joint of part {index} that does not exist or has no finite unit axis")
+        parts[index] = replace(parts[index], joint=joint)
+    return _map_vertices(Template(handle, thing.category, thing.colour, tuple(parts)), world_points)
 
 
 def _instance(name: str, pose: _Pose, place: _Place, templates: Dict[str, Template]) -> Instance:
@@ -320,6 +360,8 @@ def _instance(name: str, pose: _Pose, place: _Place, templates: Dict[str, Templa
     expected = f"{place.template}.{place.instance_id:04d}"
     if pose.template_name != expected:
         raise SceneError(f"scene {name}: expected {expected!r} among the object instances, got {pose.template_name!r}")
+    if not 0.0 <= place.opened <= 1.0:
+        raise SceneError(f"scene {name}: instance {place.instance_id} is open by {place.opened}, not by 0 to 1")
     if place.relation not in ("on", "in"):
         raise SceneError(f"scene {name}: instance {place.instance_id} has relation {place.relation!r}")
     w, x, y, z = pose.rotation
@@ -329,9 +371,8 @@ def _instance(name: str, pose: _Pose, place: _Place, templates: Dict[str, Templa
         raise SceneError(f"scene {name}: instance {place.instance_id}: {error}") from error
     if not np.isfinite(T).all():
         raise SceneError(f"scene {name}: instance {place.instance_id} has a pose that is not finite")
-    return Instance(
-        place.instance_id, place.template, world_transform(T), place.support, "in" if place.relation == "in" else "on"
-    )
+    relation: Literal["on", "in"] = "in" if place.relation == "in" else "on"
+    return Instance(place.instance_id, place.template, world_transform(T), place.support, relation, place.opened)
 
 
 def _check_supports(name: str, instances: Tuple[Instance, ...]) -> None:
@@ -353,5 +394,5 @@ def _light(light: _HabitatLight) -> Light:
 
 
 def _map_vertices(template: Template, mapping: Any) -> Template:
-    parts = tuple(type(p)(mapping(p.vertices), p.faces, p.uv, p.texture) for p in template.parts)
-    return Template(template.handle, template.category, template.colour, parts)
+    parts = tuple(replace(part, vertices=mapping(part.vertices)) for part in template.parts)
+    return replace(template, parts=parts)

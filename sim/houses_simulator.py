@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional
+from typing import Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
-from embodied.arrays import Float, Transform, Vector3
-from embodied.config import Config
+from embodied.arrays import Float, Transform
 from embodied.errors import SceneError
 from embodied.geometry import camera_mount, intrinsics_from_fov, planar_pose
-from embodied.messages import Intrinsics
 from sim.collision import obstacle_grid
-from sim.lighting import LightingSettings
 from sim.renderer import Renderer
-from sim.robot import DiscRobot, RobotSettings, StepResult, limit_twists
+from sim.robot import DiscRobot, limit_twists, twist_space
 from sim.scene import Scene
-from sim.simulator import Reading
+from sim.simulator import WHEEL_ACTIONS, ActionSpace, Camera, Reading, StepResult, View, checked_action
+from sim.simulator_settings import CameraSettings, HousesSettings
 
-
-class CameraSettings(Config):
-    """The robot's camera."""
-
-    width_px: int = 256
-    """Width of the image."""
-    height_px: int = 256
-    """Height of the image."""
-    horizontal_fov_rad: float = 1.5707963267948966
-    """Angle between the left and the right edge."""
-    height_m: float = 1.25
-    """Above the floor."""
-    pitch_rad: float = 0.3490658503988659
-    """Downwards."""
-
-
-class HousesSettings(Config):
-    """The simulated robot."""
-
-    camera: CameraSettings = CameraSettings()
-    """What it sees with."""
-    robot: RobotSettings = RobotSettings()
-    """What it moves."""
-    lighting: LightingSettings = LightingSettings()
-    """How houses are lit."""
+__all__ = ["CameraSettings", "HousesSettings", "HousesSimulator"]
 
 
 class HousesSimulator:
     """``Simulator`` without a GPU, a window or a system library."""
 
     name = "houses"
+    instruction = ""
+    """It has no task of its own."""
+    control_period_s: Optional[float] = None
+    """Wheels hold a twist for as long as they are told."""
+    proprioception_names = WHEEL_ACTIONS
 
     def __init__(self, scene: Scene, settings: Optional[HousesSettings] = None) -> None:
         self.settings = settings or HousesSettings()
@@ -56,17 +35,18 @@ class HousesSimulator:
         self._intrinsics = intrinsics_from_fov(camera.width_px, camera.height_px, camera.horizontal_fov_rad)
         self._T_base_camera = camera_mount(0.0, 0.0, camera.height_m, camera.pitch_rad)
         self._renderer: Optional[Renderer] = Renderer(scene, self.settings.lighting)
+        self._measured = np.zeros(3, dtype=np.float32)
         self._place(scene)
 
     @property
-    def intrinsics(self) -> Intrinsics:
-        """The camera."""
-        return self._intrinsics
+    def cameras(self) -> Tuple[Camera, ...]:
+        """The camera on its mast."""
+        return (Camera("head", self._intrinsics),)
 
     @property
-    def T_base_camera(self) -> Transform:
-        """Where the camera sits on the robot."""
-        return self._T_base_camera.copy()
+    def action_space(self) -> ActionSpace:
+        """The twists within the limits of each axis alone."""
+        return twist_space(self.settings.robot)
 
     @property
     def T_world_base(self) -> Transform:
@@ -84,20 +64,27 @@ class HousesSimulator:
             self._open().load(scene)
             self._place(scene)
         self._robot.pose = scene.start_pose
+        self._measured = np.zeros(3, dtype=np.float32)
 
     def observe(self) -> Reading:
         """Render what the camera sees."""
         rgb, depth_m, instance_ids = self._open().render(self.T_world_base @ self._T_base_camera, self._intrinsics)
-        return Reading(rgb=rgb, depth_m=depth_m, instance_ids=instance_ids)
+        return Reading((View(rgb, depth_m, instance_ids, self._T_base_camera.copy()),))
 
-    def limited(self, twists: Float[np.ndarray, "n_steps 3"]) -> Float[np.ndarray, "n_steps 3"]:
+    def measured(self) -> Float[np.ndarray, " 3"]:
+        """Return the twist of the last step, none before the first."""
+        return self._measured.copy()
+
+    def limited(self, actions: Float[np.ndarray, "n_steps 3"]) -> Float[np.ndarray, "n_steps 3"]:
         """Return the twists that the robot would carry out."""
-        return limit_twists(twists, self.settings.robot)
+        return limit_twists(actions, self.settings.robot)
 
-    def step(self, twist: Vector3, period_s: float) -> StepResult:
-        """Move the robot, which is done in substeps of a centimetre."""
+    def step(self, action: np.ndarray, period_s: float) -> StepResult:
+        """Hold a twist, which is done in substeps of a centimetre."""
         self._open()
-        return self._robot.step(twist, period_s)
+        motion = self._robot.step(checked_action(action, self.action_space), period_s)
+        self._measured = motion.twist.astype(np.float32)
+        return StepResult(self._measured.copy(), motion.collided)
 
     def close(self) -> None:
         """Drop the scene."""

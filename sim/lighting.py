@@ -14,7 +14,7 @@ import numpy as np
 from embreex.rtcore_scene import EmbreeScene
 
 from embodied.arrays import Float, Int, Points
-from embodied.config import Config
+from sim.lighting_settings import LightingSettings
 from sim.scene import Light
 from sim.world_mesh import WorldMesh, face_normals
 
@@ -24,29 +24,6 @@ _LIFT_M = 0.004
 _LARGE_DIVISIONS = 4
 """Faces with so many steps along an edge are large beside the unevenness that light shows."""
 _RAYS_A_CALL = 1 << 20
-
-
-class LightingSettings(Config):
-    """How a scene is lit."""
-
-    spacing_m: float = 0.12
-    """Greatest distance between lattice points along a triangle's edge."""
-    max_divisions: int = 80
-    """Most steps along an edge, whatever its length."""
-    n_ambient_rays: int = 12
-    """Directions in which a point looks for open space."""
-    ambient_distance_m: float = 0.9
-    """A direction is open if nothing is nearer."""
-    n_shadow_rays: int = 4
-    """Points on each lamp that a surface point looks at."""
-    lamp_radius_m: float = 0.12
-    """Size of a lamp; softens shadows."""
-    lamp_reach_m: float = 8.0
-    """Light fades to nothing at this distance."""
-    ambient: float = 0.45
-    """Share of the light that comes from all around; the rest comes from lamps."""
-    exposure: float = 0.8
-    """Light on a typical floor point, 1 being white paper at full brightness."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +67,14 @@ class LightField:
         )
 
 
-def bake(mesh: WorldMesh, embree: EmbreeScene, lights: Sequence[Light], settings: LightingSettings) -> LightField:
+def bake(
+    mesh: WorldMesh,
+    embree: EmbreeScene,
+    lights: Sequence[Light],
+    settings: LightingSettings,
+    ambient_rgb: Tuple[float, float, float] = (1.0, 1.0, 1.0),
+    lamp_gain: float = 1.0,
+) -> LightField:
     """Compute the light at the lattice points of every face."""
     divisions, first, points, normals, faces_normal = _lattice(mesh, settings)
     keys = _keys(points, normals, np.repeat(divisions, _n_points(divisions)))
@@ -109,10 +93,10 @@ def bake(mesh: WorldMesh, embree: EmbreeScene, lights: Sequence[Light], settings
     direct[turned] = _lamplight(embree, back[brighter], -normals[turned], lights, settings)
     floor = (normals[:, 2] > 0.9) & (points[:, 2] < 0.05) & (direct.max(axis=1) > 0)
     typical = float(np.median(direct[floor].mean(axis=1))) if floor.any() else 0.0
-    lamps = direct * np.float32((1.0 - settings.ambient) / typical if typical > 0 else 0.0)
+    lamps = direct * np.float32(lamp_gain * (1.0 - settings.ambient) / typical if typical > 0 else 0.0)
     # Light from all around comes a little more from above, and never quite dies in corners.
     ambient = (0.35 + 0.65 * openness) * (0.92 + 0.08 * normals[:, 2])
-    rgb = (lamps + settings.ambient * ambient[:, None]) * settings.exposure
+    rgb = (lamps + settings.ambient * ambient[:, None] * np.array(ambient_rgb)) * settings.exposure
     padded = np.concatenate([rgb[inverse.ravel()], np.zeros((settings.max_divisions + 2, 3))])
     return LightField(divisions=divisions, first=first, rgb=np.ascontiguousarray(padded.T, dtype=np.float32))
 

@@ -5,7 +5,7 @@ Replies say how things go and nothing about what stands where: the truth is in t
 
 from __future__ import annotations
 
-from typing import Dict, Union
+from typing import Dict, Optional, Union
 
 from embodied.messages import ErrorReply, Message
 
@@ -16,6 +16,12 @@ class StartSession(Message, tag="start_session"):
     session: str
     stamp_ns: int
     """What the robot's clock shows then."""
+    task: str = ""
+    """What a robot with tasks is to do, by its simulator's name for it; empty for a robot without."""
+    seed: int = 0
+    """Of the task's episode: the same one lays everything out alike."""
+    demonstrate: bool = False
+    """The bridge lets the simulator's expert act until the task is done; nobody else is heard."""
 
 
 class EndSession(Message, tag="end_session"):
@@ -43,6 +49,8 @@ class SessionEnded(Message, tag="session_ended"):
 
     session: str
     n_observations: int
+    success: Optional[bool] = None
+    """Whether the task was done at any instant; None where there was no task."""
 
 
 class HouseChanged(Message, tag="house_changed"):
@@ -65,6 +73,10 @@ class OperatorStatus(Message, tag="operator_status"):
     """Wall time in sessions, from start to end."""
     stage_ms: Dict[str, float]
     """Mean time a frame spends in each stage."""
+    busy: bool = False
+    """Actions are being carried out."""
+    ended: bool = False
+    """The session's world takes no more steps."""
 
 
 OperatorRequest = Union[StartSession, EndSession, ChangeHouse, GetOperatorStatus]

@@ -1,7 +1,8 @@
-"""A disc on wheels that cannot pass walls or furniture."""
+"""Robots on wheels that cannot pass walls or furniture."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple, Tuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from embodied.arrays import Float, Vector3
 from embodied.config import Config
 from embodied.geometry import wrap_angle
 from sim.collision import ROBOT_RADIUS_M, Clearance, Grid
+from sim.simulator import WHEEL_ACTIONS, ActionSpace
 
 _SUBSTEP_M = 0.01
 
@@ -24,13 +26,19 @@ class RobotSettings(Config):
     """Greatest turning speed."""
 
 
-class StepResult(NamedTuple):
+class Motion(NamedTuple):
     """What became of one command."""
 
     twist: Vector3
     """Measured: forward m/s, left m/s, counter-clockwise rad/s, mean over the period, in the body frame
     half-way through the turn."""
     collided: bool
+
+
+def twist_space(settings: RobotSettings) -> ActionSpace:
+    """Return the greatest twist along each axis; ``limit_twists`` bounds the speed over the floor as a whole."""
+    high = np.array([settings.max_linear_m_s, settings.max_linear_m_s, settings.max_angular_rad_s], dtype=np.float32)
+    return ActionSpace(WHEEL_ACTIONS, -high, high)
 
 
 def limit_twists(twists: Float[np.ndarray, "n_steps 3"], settings: RobotSettings) -> Float[np.ndarray, "n_steps 3"]:
@@ -42,19 +50,19 @@ def limit_twists(twists: Float[np.ndarray, "n_steps 3"], settings: RobotSettings
     return limited
 
 
-class DiscRobot:
+class WheeledRobot(ABC):
     """Moves exactly as commanded until something is in the way, then slides along it."""
 
-    def __init__(self, obstacles: Grid, pose: Tuple[float, float, float], settings: RobotSettings) -> None:
+    def __init__(self, pose: Tuple[float, float, float], settings: RobotSettings) -> None:
         self._settings = settings
-        self.clearance = Clearance(obstacles)
-        x_m, y_m, _ = pose
-        if not self.clearance.is_free(x_m, y_m, settings.radius_m):
-            raise ValueError(f"pose: expected a place with {settings.radius_m} m of room around it, got {pose}")
         self.pose = pose
         """x, y in metres, yaw in radians."""
 
-    def step(self, twist: Vector3, period_s: float) -> StepResult:
+    @abstractmethod
+    def _moved(self, x_m: float, y_m: float, move: Float[np.ndarray, " 2"]) -> Tuple[float, float, bool]:
+        """Return where a move from a place ends, and whether something was in the way."""
+
+    def step(self, twist: Vector3, period_s: float) -> Motion:
         """Hold a twist for a period. Limits are applied; what was really done is returned."""
         forward, left, turn = limit_twists(np.asarray(twist).reshape(1, 3), self._settings)[0].tolist()
         x_start, y_start, yaw_start = self.pose
@@ -71,15 +79,30 @@ class DiscRobot:
                 ]
             )
             yaw_rad += turn * duration_s
-            if not self._fits(x_m + move[0], y_m + move[1]):
-                collided = True
-                move = self._slide(x_m, y_m, move)
-            x_m, y_m = x_m + float(move[0]), y_m + float(move[1])
+            x_m, y_m, blocked = self._moved(x_m, y_m, move)
+            collided |= blocked
         self.pose = (x_m, y_m, wrap_angle(yaw_rad))
         c, s = np.cos(yaw_start + 0.5 * turn * period_s), np.sin(yaw_start + 0.5 * turn * period_s)
         dx, dy = x_m - x_start, y_m - y_start
         measured = np.array([c * dx + s * dy, -s * dx + c * dy, turn * period_s]) / period_s
-        return StepResult(measured, collided)
+        return Motion(measured, collided)
+
+
+class DiscRobot(WheeledRobot):
+    """A disc among obstacles on a grid."""
+
+    def __init__(self, obstacles: Grid, pose: Tuple[float, float, float], settings: RobotSettings) -> None:
+        super().__init__(pose, settings)
+        self.clearance = Clearance(obstacles)
+        x_m, y_m, _ = pose
+        if not self.clearance.is_free(x_m, y_m, settings.radius_m):
+            raise ValueError(f"pose: expected a place with {settings.radius_m} m of room around it, got {pose}")
+
+    def _moved(self, x_m: float, y_m: float, move: Float[np.ndarray, " 2"]) -> Tuple[float, float, bool]:
+        blocked = not self._fits(x_m + move[0], y_m + move[1])
+        if blocked:
+            move = self._slide(x_m, y_m, move)
+        return x_m + float(move[0]), y_m + float(move[1]), blocked
 
     def _fits(self, x_m: float, y_m: float) -> bool:
         return self.clearance.is_free(x_m, y_m, self._settings.radius_m)

@@ -5,17 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 
 from embodied.process import ProcessLink, run_process
-from sim.bridge import Bridge, BridgeConfig
-from sim.habitat_dataset import read_dataset
-from sim.houses.changes import change_overnight
-from sim.houses_simulator import HousesSimulator
+from sim.bridge import Bridge, BridgeConfig, BridgeWorld
+from sim.manipulation import TaskWorld
+from sim.simulator_settings import MetaworldSettings, MikasaSettings
+from sim.simulators import open_house_simulator, open_task_simulator
+
+
+def open_world(config: BridgeConfig) -> BridgeWorld:
+    """Open the simulator, and the house if it is one of houses.
+
+    Raises:
+        ConfigurationError: The simulator's library is not installed in this interpreter.
+        SceneError: The house cannot be read, or the robot cannot stand in it.
+    """
+    if isinstance(config.simulator, (MetaworldSettings, MikasaSettings)):
+        return TaskWorld(open_task_simulator(config.simulator))
+    # Only houses need the renderer's libraries; the interpreter of another simulator may lack them.
+    from sim.foreign_scene import load_scene
+    from sim.house_world import HouseWorld
+    from sim.houses.changes import change_overnight
+
+    scene = load_scene(Path(config.dataset), config.scene_name)
+    return HouseWorld(scene, open_house_simulator(config.simulator, scene), change_overnight)
 
 
 def main(config: BridgeConfig, link: ProcessLink) -> None:
-    """Load the scene, bind, say ready, and serve."""
-    scene = read_dataset(Path(config.dataset), config.scene_name)
-    simulator = HousesSimulator(scene, config.simulator)
-    with Bridge(config, link, scene, simulator, change_overnight) as bridge:
+    """Open the world, bind, say ready, and serve."""
+    with Bridge(config, link, open_world(config)) as bridge:
         link.ready()
         bridge.run()
 

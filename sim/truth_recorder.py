@@ -40,10 +40,9 @@ class TruthRecorder:
         self._n_sightings: Dict[int, int] = {}
         self._n_collisions = 0
         self._ids = np.array([i.instance_id for i in scene.instances], dtype=np.int64)
-        silhouettes = {
-            handle: _silhouettes(scene.templates[handle]) for handle in {i.template for i in scene.instances}
-        }
-        self._areas = np.array([silhouettes[i.template] for i in scene.instances]).reshape(-1, 3)
+        states = {(i.template, i.opened) for i in scene.instances}
+        silhouettes = {state: _silhouettes(scene.templates[state[0]].posed(state[1])) for state in states}
+        self._areas = np.array([silhouettes[i.template, i.opened] for i in scene.instances]).reshape(-1, 3)
         self._axes = np.array([i.T_world_object[:3, :3] for i in scene.instances]).reshape(-1, 3, 3)
         self._boxes = [_world_box(scene, instance) for instance in scene.instances]
         self._centers = np.array([box.center_m for box in self._boxes]).reshape(-1, 3)
@@ -135,7 +134,7 @@ class TruthRecorder:
 
 
 def _world_box(scene: Scene, instance: Instance) -> Box:
-    vertices = np.concatenate([part.vertices for part in scene.templates[instance.template].parts])
+    vertices = np.concatenate([part.vertices for part in scene.shape_of(instance).parts])
     world = vertices @ instance.T_world_object[:3, :3].T + instance.T_world_object[:3, 3]
     low, high = world.min(axis=0), world.max(axis=0)
     return Box(center_m=_point((low + high) / 2), size_m=_point(high - low))

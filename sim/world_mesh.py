@@ -110,21 +110,21 @@ class MeshBuilder:
     """Builds the world's triangles and keeps what was computed of each template, for the next scene of the house."""
 
     def __init__(self) -> None:
-        self._meshes: Dict[str, Tuple[Template, TemplateMesh]] = {}
+        self._meshes: Dict[Tuple[str, float], Tuple[Template, TemplateMesh]] = {}
 
-    def mesh_of(self, template: Template) -> TemplateMesh:
-        """Return the triangles of a template, computed once."""
-        known = self._meshes.get(template.handle)
+    def mesh_of(self, template: Template, opened: float = 0.0) -> TemplateMesh:
+        """Return the triangles of a template, open by a share of its travel, computed once."""
+        known = self._meshes.get((template.handle, opened))
         if known is None or known[0] is not template:
-            known = (template, template_mesh(template))
-            self._meshes[template.handle] = known
+            known = (template, template_mesh(template.posed(opened)))
+            self._meshes[template.handle, opened] = known
         return known[1]
 
     def build(self, scene: Scene) -> WorldMesh:
         """Place every template of a scene."""
         placed: List[Tuple[TemplateMesh, Transform, int]] = [(self.mesh_of(scene.stage), np.eye(4), 0)]
         for instance in scene.instances:
-            mesh = self.mesh_of(scene.templates[instance.template])
+            mesh = self.mesh_of(scene.templates[instance.template], instance.opened)
             placed.append((mesh, instance.T_world_object, instance.instance_id))
         first_texture: Dict[int, int] = {}
         textures: List[np.ndarray] = []

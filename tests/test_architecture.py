@@ -37,6 +37,8 @@ OWNERS = {
     "trimesh": "sim",
     "habitat_sim": "sim",
     "mujoco": "sim",
+    "gymnasium": "sim",
+    "mikasa_robo_suite": "sim",
     "sqlite3": "memory_bank",
     "psycopg": "memory_bank",
     "faiss": "memory_bank",
@@ -53,7 +55,7 @@ DISTRIBUTIONS = {
     "foxglove_schemas_protobuf": "foxglove-schemas-protobuf",
 }  # fmt: skip
 """Where the name that is imported is not that of the distribution."""
-OPTIONAL = {"habitat_sim", "pytorch3d", "torch", "typing_extensions"}
+OPTIONAL = {"gymnasium", "habitat_sim", "mikasa_robo_suite", "pytorch3d", "torch", "typing_extensions"}
 """Imported only where somebody installed it, or for type checkers alone."""
 FOREIGN_SUBMODULES = {"core", "run", "envs", "agents", "jax", "perf", "replay"}
 """Of the other project that PyPI calls ``embodied``: a mix-up of the two must fail at once."""

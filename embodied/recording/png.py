@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Optional
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -22,12 +23,19 @@ _GREY_MODES = ("L", "I;16", "I")
 _PILLOW_ERRORS = (UnidentifiedImageError, OSError, SyntaxError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
-def encode_png(image: UInt16[np.ndarray, "height width"]) -> bytes:
-    """Encode whole numbers as a greyscale PNG: 8 bits where all values fit, else 16."""
+def encode_png(image: UInt16[np.ndarray, "height width"], *, bits: Optional[int] = None) -> bytes:
+    """Encode whole numbers as a greyscale PNG.
+
+    Args:
+        image: The numbers.
+        bits: 16, or 8 where all values fit; by default the fewest that do.
+    """
     if image.ndim != 2 or image.dtype != np.uint16 or image.size == 0:
         raise ValueError(f"image: expected uint16 (height, width), got {image.dtype} {image.shape}")
     height, width = image.shape
-    bits = 8 if int(image.max()) < 256 else 16
+    if bits is None:
+        bits = 8 if int(image.max()) < 256 else 16
+    assert bits == 16 or int(image.max()) < 256, "values that do not fit would be cut"
     rows = image.astype(np.uint8) if bits == 8 else image.astype(">u2", order="C").view(np.uint8)
     filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
     filtered[:, 0] = _FILTER_UP

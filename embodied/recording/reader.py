@@ -37,6 +37,8 @@ from embodied.recording.schemas import (
 from embodied.structure import Structure
 
 logger = logging.getLogger(__name__)
+READABLE_VERSIONS = ("1", str(PROTOCOL_VERSION))
+"""In version 1 sessions did not say what their numbers are; what is recorded was the same."""
 _IMAGE_SCHEMA = CompressedImage.DESCRIPTOR.full_name
 _session_decoder = msgspec.json.Decoder(Union[SessionStart, SessionEnd])
 _observation_decoder = msgspec.json.Decoder(ObservationRecord)
@@ -68,6 +70,8 @@ class LogInfo(Structure):
     n_observations: int
     topics: Tuple[TopicInfo, ...]
     metadata: Dict[str, str]
+    start: Optional[SessionStart] = None
+    """What opened the session: instruction, names of actions and proprioception, control period."""
 
     @property
     def duration_s(self) -> float:
@@ -161,6 +165,7 @@ def log_info(path: Union[str, Path]) -> LogInfo:
             for topic, (n_messages, n_bytes) in sorted(counts.items())
         ),
         metadata=metadata,
+        start=next((message for message in session_messages if isinstance(message, SessionStart)), None),
     )
 
 
@@ -244,5 +249,5 @@ def _decode_session(path: Path, record: Message) -> Union[SessionStart, SessionE
 
 def _check_version(path: Path, metadata: Dict[str, str]) -> None:
     version: Optional[str] = metadata.get("protocol_version")
-    if version != str(PROTOCOL_VERSION):
-        raise LogError(f"{path} is of protocol version {version}, this program reads {PROTOCOL_VERSION}")
+    if version not in READABLE_VERSIONS:
+        raise LogError(f"{path} is of protocol version {version}, this program reads {' and '.join(READABLE_VERSIONS)}")

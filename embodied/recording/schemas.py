@@ -51,6 +51,10 @@ class SessionRecord(Structure):
     stamp_ns: int
     robot: str = ""
     world_frame: str = ""
+    instruction: str = ""
+    action_names: Tuple[str, ...] = ()
+    proprioception_names: Tuple[str, ...] = ()
+    control_period_s: float = 0.0
     n_observations: int = 0
 
 

@@ -65,18 +65,6 @@ def stove(maker: Maker) -> None:
             maker.paint((110, 112, 116), cylinder(0.05, 0.003, 16).moved(dx, dy, z))
 
 
-def fridge(maker: Maker) -> None:
-    """Build a fridge with a freezer door below."""
-    x, y, z = 0.64, 0.62, 1.75
-    metal = textures.brushed(maker.rng, maker.rgb)
-    maker.paint(shade(maker.rgb, 0.85), box(x - 0.06, y, z - 0.03).moved(-0.03, 0, 0.03))
-    maker.paint((40, 40, 42), box(x - 0.1, y - 0.06, 0.03).moved(-0.03))
-    for low, height in ((0.05, 0.58), (0.65, z - 0.65)):
-        maker.add(metal, box(0.05, y, height).moved(x / 2 - 0.035, 0, low))
-    for low in (0.36, 0.75):
-        maker.paint((84, 86, 90), box(0.03, 0.022, 0.24 if low < 0.5 else 0.5).moved(x / 2 + 0.005, -y / 2 + 0.06, low))
-
-
 def washing_machine(maker: Maker) -> None:
     """Build a front loader with a round door."""
     x, y, z = 0.58, 0.6, 0.86

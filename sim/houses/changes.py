@@ -9,6 +9,7 @@ import numpy as np
 
 from sim.houses.catalogue import CATALOGUE, FLOOR, Category
 from sim.houses.clearance import FreeFloor, clearance, door_passages, rooms_reachable
+from sim.houses.fittings import kept_inside
 from sim.houses.furnish import DOOR_DEPTH_M, place_on_floor, regions_of
 from sim.houses.layout import FloorPlan, plan_of
 from sim.houses.placing import Contents, bounds_of, middle
@@ -32,10 +33,13 @@ def change_overnight(scene: Scene, seed: int) -> Tuple[Scene, Tuple[TrueChange, 
     stand. Ids are kept; new things get new ones.
 
     Raises:
-        ValueError: ``seed`` is negative.
+        ValueError: ``seed`` is negative, or the scene holds things that houses of ours do not have.
     """
     if seed < 0:
         raise ValueError(f"seed: expected 0 or more, got {seed}")
+    foreign = sorted({template.category for template in scene.templates.values()} - set(CATALOGUE))
+    if foreign:
+        raise ValueError(f"scene: expected a house from generate_house, got one with {foreign[:5]}")
     night = Night(scene, seed)
     changes: List[TrueChange] = []
     for instance_id in night.shuffled(night.small_and_single()):
@@ -66,7 +70,10 @@ class Night:
         self.rng = np.random.default_rng([seed, len(scene.instances)])
         self.before = scene
         self.plan: FloorPlan = plan_of(scene.regions, scene.doors)
-        self.contents = Contents(seed, scene)
+        categories = [CATALOGUE[template.category] for template in scene.templates.values()]
+        self.full = any(category.in_full_houses for category in categories)
+        self.contents = Contents(seed, scene, "full" if self.full else "plain")
+        self.kept = kept_inside(scene)
         self.hidden = set(hidden_things(scene, self._floor()))
 
     def shuffled(self, ids: Sequence[int]) -> List[int]:
@@ -82,11 +89,13 @@ class Night:
             if CATALOGUE[self.contents.category(i)].movable
             and kinds.count(instance.template) == 1
             and not self.contents.carried_by(i)
+            and i not in self.kept
         ]
 
     def new_categories(self) -> List[Category]:
         """Return movable categories that exist in a colour the house has none of, in an order of chance."""
-        fresh = [category for category in CATALOGUE.values() if category.movable and self.new_colours(category)]
+        offered = [c for c in CATALOGUE.values() if c.movable and (self.full or not c.in_full_houses)]
+        fresh = [category for category in offered if self.new_colours(category)]
         return [fresh[int(i)] for i in self.rng.permutation(len(fresh))]
 
     def move(self, instance_id: int, elsewhere: bool) -> List[TrueChange]:

@@ -24,7 +24,7 @@ from sim.houses.placing import (
     rectangles_overlap,
     shifted,
 )
-from sim.houses.rooms import FURNITURE, ITEMS, Piece
+from sim.houses.rooms import FURNITURE, ITEMS, MORE_FURNITURE, MORE_ITEMS, Piece
 from sim.scene import Instance, Rectangle, Region, Template
 
 WALL_GAP_M = 0.02
@@ -61,6 +61,10 @@ class Furnisher:
         for region in self.plan.regions:
             self._fill(region)
 
+    @property
+    def _full(self) -> bool:
+        return self.contents.variety == "full"
+
     # ------------------------------------------------------------------------------------- furniture
 
     def _furnish_room(self, region: Region) -> None:
@@ -68,7 +72,7 @@ class Furnisher:
         for attempt in range(_N_TRIES_A_ROOM):
             n_before, n_kept_free = len(self.contents.instances), len(self.kept_free)
             try:
-                for piece in FURNITURE[region.name]:
+                for piece in FURNITURE[region.name] + (MORE_FURNITURE.get(region.name, ()) if self._full else ()):
                     self._place(region, piece)
             except DoesNotFit:
                 if attempt == _N_TRIES_A_ROOM - 1:
@@ -239,7 +243,7 @@ class Furnisher:
     # ------------------------------------------------------------------------------------- small things
 
     def _fill(self, region: Region) -> None:
-        for item in ITEMS[region.name]:
+        for item in ITEMS[region.name] + (MORE_ITEMS.get(region.name, ()) if self._full else ()):
             for _ in range(item.count):
                 category = CATALOGUE[item.category]
                 colour = least_used(self.rng, self.contents, item.category, category.colours)

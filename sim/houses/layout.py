@@ -1,4 +1,4 @@
-"""Floor plans: rectangular rooms from repeated splits, and the doors that join them."""
+"""Floor plans: rectangular rooms from repeated splits, in one wing or in two along a hall, and the doors between."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ DOOR_M = 2.05
 AREA_PER_ROOM_M2 = 13.4
 MIN_SIDE_M = 2.35
 MAX_ASPECT = 2.1
-ROOM_NAMES = ("living room", "bathroom", "kitchen", "bedroom", "office", "dining room", "hallway", "guest room")
-MIN_ROOMS, MAX_ROOMS = 4, len(ROOM_NAMES)
+ROOM_NAMES = (
+    "living room", "bathroom", "kitchen", "bedroom", "office", "dining room", "hallway", "guest room",
+    "nursery", "laundry room", "library", "workshop",
+)  # fmt: skip
+MIN_ROOMS, MAX_ROOMS = 3, len(ROOM_NAMES)
+ONE_WING_ROOMS = 8
+"""Houses with more rooms have two wings along a hall."""
+HALL_M = 2.0
+"""Width of the hall, between the middles of its walls."""
 _DOOR_FROM_CORNER_M = 0.78
 _N_DRAWS = 400
 
@@ -43,9 +50,12 @@ def draw_plan(rng: np.random.Generator, n_rooms: int) -> FloorPlan:
     if not MIN_ROOMS <= n_rooms <= MAX_ROOMS:
         raise ValueError(f"n_rooms: expected {MIN_ROOMS} to {MAX_ROOMS}, got {n_rooms}")
     for _ in range(_N_DRAWS):
-        cells = _split(rng, n_rooms)
-        names = _name(rng, cells) if cells else None
-        doors = _doors(rng, cells, names) if names else None
+        if n_rooms <= ONE_WING_ROOMS:
+            cells = _split(rng, n_rooms)
+            names = _name(rng, cells, list(ROOM_NAMES[2:n_rooms])) if cells else None
+        else:
+            cells, names = _two_wings(rng, n_rooms)
+        doors = _doors(rng, cells, names, "living room" if n_rooms <= ONE_WING_ROOMS else "hallway") if names else None
         if names and doors:
             half = WALL_M / 2
             regions = tuple(
@@ -98,10 +108,15 @@ def shared_wall(a: Rectangle, b: Rectangle) -> Optional[Tuple[Point2, Point2]]:
 
 
 def _split(rng: np.random.Generator, n_rooms: int) -> List[Rectangle]:
-    """Cut a rectangle until there are enough cells; empty if one is too narrow."""
+    """Cut a rectangle of a drawn shape into cells; empty if one is too narrow."""
     area, aspect = n_rooms * AREA_PER_ROOM_M2 * rng.uniform(0.97, 1.05), rng.uniform(1.15, 1.5)
     width = float(np.round(np.sqrt(area * aspect), 2))
-    cells: List[Rectangle] = [(0.0, 0.0, width, float(np.round(area / width, 2)))]
+    return _cut(rng, (0.0, 0.0, width, float(np.round(area / width, 2))), n_rooms)
+
+
+def _cut(rng: np.random.Generator, whole: Rectangle, n_rooms: int) -> List[Rectangle]:
+    """Cut a rectangle until there are enough cells; empty if one is too narrow."""
+    cells = [whole]
     while len(cells) < n_rooms:
         cells.sort(key=lambda cell: (cell[2] - cell[0]) * (cell[3] - cell[1]))
         x0, y0, x1, y1 = cells.pop()
@@ -119,24 +134,40 @@ def _split(rng: np.random.Generator, n_rooms: int) -> List[Rectangle]:
     return sorted(cells)
 
 
-def _name(rng: np.random.Generator, cells: List[Rectangle]) -> List[str]:
+def _two_wings(rng: np.random.Generator, n_rooms: int) -> Tuple[List[Rectangle], Optional[List[str]]]:
+    """Draw two wings on either side of a hall along x, and the names of all rooms; no names if a cell is too narrow."""
+    shares = ((n_rooms - 1) // 2, n_rooms - 1 - (n_rooms - 1) // 2)
+    length = float(np.round(np.sqrt(shares[1] * AREA_PER_ROOM_M2 * rng.uniform(1.6, 2.4)), 2))
+    depths = [float(np.round(n * AREA_PER_ROOM_M2 * rng.uniform(0.97, 1.05) / length, 2)) for n in shares]
+    low, high = depths[0], round(depths[0] + HALL_M, 2)
+    south = _cut(rng, (0.0, 0.0, length, low), shares[0])
+    north = _cut(rng, (0.0, high, length, round(high + depths[1], 2)), shares[1])
+    if not south or not north:
+        return [], None
+    rest = [name for name in ROOM_NAMES[2:n_rooms] if name != "hallway"]
+    names = _name(rng, south + north, rest)
+    return [*south, *north, (0.0, low, length, high)], [*names, "hallway"]
+
+
+def _name(rng: np.random.Generator, cells: List[Rectangle], rest: List[str]) -> List[str]:
     """Name the largest cell living room, the smallest bathroom, the others by chance."""
     order = sorted(range(len(cells)), key=lambda i: -(cells[i][2] - cells[i][0]) * (cells[i][3] - cells[i][1]))
-    rest = [ROOM_NAMES[i] for i in range(2, len(cells))]
     names = ["living room", *[rest[i] for i in rng.permutation(len(rest))], "bathroom"]
     by_cell = dict(zip(order, names))
     return [by_cell[i] for i in range(len(cells))]
 
 
-def _doors(rng: np.random.Generator, cells: List[Rectangle], names: List[str]) -> Optional[Tuple[Door, ...]]:
-    """Join all rooms by a tree that starts in the living room, plus one loop; None if one cannot be reached."""
+def _doors(
+    rng: np.random.Generator, cells: List[Rectangle], names: List[str], first: str
+) -> Optional[Tuple[Door, ...]]:
+    """Join all rooms by a tree that starts in the first, plus one loop; None if one cannot be reached."""
     walls: Dict[Tuple[int, int], Tuple[Point2, Point2]] = {}
     for i in range(len(cells)):
         for j in range(i + 1, len(cells)):
             wall = shared_wall(cells[i], cells[j])
             if wall and np.hypot(wall[1][0] - wall[0][0], wall[1][1] - wall[0][1]) >= 2 * _DOOR_FROM_CORNER_M:
                 walls[i, j] = wall
-    queue, reached, edges = [names.index("living room")], {names.index("living room")}, []
+    queue, reached, edges = [names.index(first)], {names.index(first)}, []
     while queue:
         room = queue.pop(0)
         for edge in walls:

@@ -8,9 +8,9 @@ import numpy as np
 
 from embodied.arrays import Float, Transform
 from embodied.geometry import planar_pose
-from sim.houses.catalogue import CATALOGUE, build_template
+from sim.houses.catalogue import CATALOGUE, Variety, build_template
 from sim.houses.maker import Surface
-from sim.scene import Instance, Rectangle, Scene, Template
+from sim.scene import Instance, Rectangle, Scene, Template, opened_instances
 
 Bounds = Tuple[float, float, float, float, float, float]
 """x_min, y_min, z_min, x_max, y_max, z_max in metres."""
@@ -21,6 +21,8 @@ REST_M = 0.001
 """Height over the support, against coincident faces."""
 APART_M = 0.42
 """Between the centres of two small things of a category, so that each can be told from the other."""
+_N_SLICES = 8
+"""Of an open door: a slanting one takes less floor than the rectangle around it."""
 LARGE_M = 0.7
 """Things of at least this length may stand closer to their like."""
 
@@ -62,8 +64,9 @@ def middle(bounds: Bounds) -> Float[np.ndarray, 3]:
 class Contents:
     """Instances with their bounds. Starts empty, or from a scene."""
 
-    def __init__(self, seed: int, scene: Optional[Scene] = None) -> None:
+    def __init__(self, seed: int, scene: Optional[Scene] = None, variety: Variety = "plain") -> None:
         self.seed = seed
+        self.variety = variety
         self.templates: Dict[str, Template] = dict(scene.templates) if scene else {}
         self.instances: Dict[int, Instance] = {}
         self.bounds: Dict[int, Bounds] = {}
@@ -76,7 +79,7 @@ class Contents:
         """Return the template of a category in a colour, built when first asked for."""
         handle = f"{category.replace(' ', '_')}_{colour}"
         if handle not in self.templates:
-            self.templates[handle] = build_template(category, colour, self.seed)
+            self.templates[handle] = build_template(category, colour, self.seed, self.variety)
         return self.templates[handle]
 
     def add(self, template: Template, T: Transform, support: int = 0, relation: Literal["on", "in"] = "on") -> int:
@@ -88,13 +91,18 @@ class Contents:
     def put(self, instance: Instance) -> None:
         """Put an instance under its own id, in place of what had it."""
         self.instances[instance.instance_id] = instance
-        template = self.templates[instance.template]
+        template = self.templates[instance.template].posed(instance.opened)
         self.bounds[instance.instance_id] = bounds_of(template, instance.T_world_object)
 
     def remove(self, instance_id: int) -> Instance:
         """Take an instance out."""
         del self.bounds[instance_id]
         return self.instances.pop(instance_id)
+
+    def open(self, instance_id: int, opened: float) -> None:
+        """Open a door, lid or drawer by a share of its travel, with what lies in it."""
+        for instance in opened_instances(self.templates, self.instances, instance_id, opened):
+            self.put(instance)
 
     def category(self, instance_id: int) -> str:
         """Return an instance's category."""
@@ -110,7 +118,13 @@ class Contents:
 
     def footprints(self) -> List[Rectangle]:
         """Return the footprints of everything on the floor."""
-        return [footprint(self.bounds[i]) for i, instance in self.instances.items() if instance.support == 0]
+        found: List[Rectangle] = []
+        for i, instance in self.instances.items():
+            template = self.templates[instance.template]
+            if instance.support == 0:
+                moves = template.can_open and (instance.opened > 0.0 or template.category == "door")
+                found += _outlines(template, instance) if moves else [footprint(self.bounds[i])]
+        return found
 
     def fits(self, bounds: Bounds, ignore: Iterable[int] = ()) -> bool:
         """Tell whether a box keeps its gap to all but the ignored instances."""
@@ -126,14 +140,17 @@ class Contents:
         like += [point for name, point in self.reserved if name == category]
         return all(float(np.linalg.norm(center - point)) >= APART_M for point in like)
 
-    def surfaces(self, support: int) -> Tuple[Surface, ...]:
-        """Return the surfaces of an instance, in its own frame."""
+    def surfaces(self, support: int, inside: bool = False) -> Tuple[Surface, ...]:
+        """Return the surfaces of an instance, in its own frame: those in view, or those inside what opens."""
         template = self.templates[self.instances[support].template]
-        return CATALOGUE[template.category].surfaces(template.size_m)
+        category = CATALOGUE[template.category]
+        return category.inside(template.size_m) if inside else category.surfaces(template.size_m)
 
-    def rest(self, rng: np.random.Generator, template: Template, support: int, n_tries: int = 30) -> Optional[Instance]:
+    def rest(
+        self, rng: np.random.Generator, template: Template, support: int, n_tries: int = 30, inside: bool = False
+    ) -> Optional[Instance]:
         """Return the template at a free place on or in a support, with id 0, or None."""
-        surfaces = self.surfaces(support)
+        surfaces = self.surfaces(support, inside)
         if not surfaces:
             return None
         for _ in range(n_tries):
@@ -173,6 +190,29 @@ class Contents:
             chain.append(support)
             support = self.instances[support].support
         return chain
+
+
+def _outlines(template: Template, instance: Instance) -> List[Rectangle]:
+    """Return the floor rectangles under what does not move of a thing that opens, and under slices of what does."""
+    found = []
+    for joint in {part.joint for part in template.parts}:
+        points = np.concatenate([part.vertices for part in template.parts if part.joint == joint]).astype(float)
+        low, high = points.min(axis=0), points.max(axis=0)
+        T = instance.T_world_object
+        n_slices = 1
+        if joint is not None and instance.opened > 0.0:
+            T, n_slices = T @ joint.T_closed_open(instance.opened), _N_SLICES if joint.kind == "hinge" else 1
+        along = int(np.argmax((high - low)[:2]))
+        edges = np.linspace(low[along], high[along], n_slices + 1)
+        for first, last in zip(edges, edges[1:]):
+            corners = np.array(
+                [[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])]
+            )
+            corners[:, along] = np.where(corners[:, along] == low[along], first, last)
+            world = corners @ T[:3, :3].T + T[:3, 3]
+            (x0, y0), (x1, y1) = world[:, :2].min(axis=0).tolist(), world[:, :2].max(axis=0).tolist()
+            found.append((x0, y0, x1, y1))
+    return found
 
 
 def least_used(rng: np.random.Generator, contents: Contents, category: str, colours: Sequence[str]) -> str:

@@ -86,6 +86,33 @@ FURNITURE: Dict[str, Tuple[Piece, ...]] = {
         Piece("dresser"),
         Piece("armchair", needed=False),
     ),
+    "nursery": (
+        Piece("crib", clear_m=0.5),
+        Piece("chest"),
+        Piece("bookshelf"),
+        Piece("rocking horse", "corner", clear_m=0.0, needed=False),
+    ),
+    "laundry room": (
+        Piece("washing machine"),
+        Piece("sink"),
+        Piece("ironing board", needed=False),
+        Piece("cabinet", needed=False),
+        Piece("laundry hamper", "corner", clear_m=0.0),
+    ),
+    "library": (
+        Piece("bookshelf"),
+        Piece("bookshelf", needed=False),
+        Piece("piano"),
+        Piece("armchair"),
+        Piece("floor lamp", "corner", clear_m=0.1),
+    ),
+    "workshop": (
+        Piece("workbench"),
+        Piece("cabinet"),
+        Piece("stool", "corner", clear_m=0.0),
+        Piece("trash can", "corner", clear_m=0.1, needed=False),
+        Piece("ladder", needed=False, clear_m=0.1),
+    ),
 }
 
 ITEMS: Dict[str, Tuple[Item, ...]] = {
@@ -166,4 +193,95 @@ ITEMS: Dict[str, Tuple[Item, ...]] = {
         Item("photo", ("dresser",)),
         Item("suitcase", ("floor",)),
     ),
+    "nursery": (
+        Item("teddy bear", ("crib", "chest")),
+        Item("toy blocks", ("bookshelf", "floor")),
+        Item("drum", ("floor",)),
+        Item("ball", ("floor",)),
+        Item("book", ("bookshelf",), 2),
+        Item("toy car", ("bookshelf",)),
+    ),
+    "laundry room": (
+        Item("towel", ("laundry hamper", "washing machine"), 2),
+        Item("bucket", ("floor",)),
+        Item("iron", ("cabinet", "washing machine")),
+        Item("vacuum cleaner", ("floor",)),
+        Item("spray bottle", ("sink", "cabinet")),
+    ),
+    "library": (
+        Item("book", ("bookshelf",), 4),
+        Item("globe", ("bookshelf",)),
+        Item("metronome", ("piano",)),
+        Item("candle", ("piano",)),
+        Item("pillow", ("armchair",)),
+    ),
+    "workshop": (
+        Item("toolbox", ("workbench", "cabinet")),
+        Item("bucket", ("floor",)),
+        Item("lantern", ("workbench", "cabinet")),
+        Item("radio", ("workbench", "cabinet")),
+        Item("watering can", ("floor",)),
+        Item("box", ("floor",)),
+    ),
 }
+
+MORE_FURNITURE: Dict[str, Tuple[Piece, ...]] = {
+    "living room": (Piece("fan", "corner", clear_m=0.0, needed=False), Piece("piano", needed=False)),
+    "bathroom": (
+        Piece("laundry hamper", "corner", clear_m=0.0, needed=False),
+        Piece("heater", clear_m=0.2, needed=False),
+    ),
+    "bedroom": (Piece("chest", needed=False), Piece("mirror", clear_m=0.2, needed=False)),
+    "office": (Piece("heater", clear_m=0.2, needed=False),),
+    "hallway": (Piece("mirror", clear_m=0.2, needed=False), Piece("chest", needed=False)),
+    "guest room": (Piece("wardrobe", needed=False), Piece("ironing board", needed=False)),
+    "dining room": (Piece("chest", needed=False),),
+}
+"""What fully furnished rooms have besides, where it fits."""
+
+MORE_ITEMS: Dict[str, Tuple[Item, ...]] = {
+    "living room": (
+        Item("speaker", ("bookshelf", "tv stand")),
+        Item("camera", ("coffee table", "bookshelf")),
+        Item("telephone", ("tv stand", "coffee table")),
+    ),
+    "kitchen": (
+        Item("coffee machine", ("counter",)),
+        Item("blender", ("counter", "table")),
+        Item("cutting board", ("counter", "table")),
+        Item("knife block", ("counter",)),
+        Item("cereal box", ("counter", "table")),
+        Item("orange", ("bowl", "table")),
+        Item("bread", ("table", "counter")),
+        Item("watering can", ("floor",)),
+    ),
+    "bathroom": (
+        Item("soap dispenser", ("sink",)),
+        Item("scale", ("floor",)),
+        Item("spray bottle", ("washing machine", "sink")),
+    ),
+    "bedroom": (Item("tissue box", ("nightstand", "dresser")), Item("toy robot", ("dresser", "nightstand"))),
+    "office": (
+        Item("headphones", ("desk", "cabinet")),
+        Item("telephone", ("desk", "cabinet")),
+        Item("camera", ("bookshelf",)),
+    ),
+    "dining room": (Item("wine glass", ("table",)), Item("orange", ("bowl", "table"))),
+    "hallway": (Item("helmet", ("cabinet", "stool", "dresser")), Item("lantern", ("cabinet", "dresser"))),
+    "guest room": (Item("tissue box", ("nightstand", "dresser")), Item("vacuum cleaner", ("floor",))),
+    "nursery": (Item("toy robot", ("bookshelf", "chest")), Item("rubber duck", ("chest",))),
+    "laundry room": (Item("toolbox", ("cabinet", "washing machine")),),
+    "library": (Item("camera", ("bookshelf",)), Item("headphones", ("piano",))),
+    "workshop": (Item("spray bottle", ("workbench",)), Item("helmet", ("cabinet", "workbench"))),
+}
+"""What fully furnished rooms have besides, where it fits."""
+
+KEPT_INSIDE: Dict[str, Tuple[str, ...]] = {
+    "fridge": ("milk carton", "orange", "watermelon", "bottle", "bread", "apple"),
+    "cabinet": ("cereal box", "jar", "tissue box", "toolbox", "plate", "towel", "iron"),
+    "wardrobe": ("suitcase", "box", "backpack", "shoe", "hat"),
+    "dresser": ("towel", "camera", "book", "headphones"),
+    "nightstand": ("book", "camera", "headphones"),
+    "chest": ("toy blocks", "teddy bear", "ball", "drum", "toy robot"),
+}
+"""What is put into things that open."""

@@ -28,7 +28,7 @@ def hidden_things(scene: Scene, floor: FreeFloor, only: Optional[Sequence[int]] 
     for instance in scene.instances:
         if only is not None and instance.instance_id not in only:
             continue
-        template = scene.templates[instance.template]
+        template = scene.shape_of(instance)
         if _share_seen(caster, owner, instance, template, places) < MIN_VISIBLE:
             hidden.append(instance.instance_id)
     return hidden
@@ -39,7 +39,7 @@ def _build(scene: Scene) -> Tuple[rtcore_scene.EmbreeScene, Int[np.ndarray, " n_
     vertices, faces, owner = [], [], []
     n_vertices = 0
     for template, T, instance_id in [(scene.stage, np.eye(4), 0)] + [
-        (scene.templates[i.template], i.T_world_object, i.instance_id) for i in scene.instances
+        (scene.shape_of(i), i.T_world_object, i.instance_id) for i in scene.instances
     ]:
         for part in template.parts:
             vertices.append((part.vertices.astype(float) @ T[:3, :3].T + T[:3, 3]).astype(np.float32))

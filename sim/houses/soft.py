@@ -130,10 +130,10 @@ def shoe(maker: Maker) -> None:
     """Build a trainer: sole, toe cap, upper with an opening, laces."""
     body = textures.fabric(maker.rng, maker.rgb)
     sole = (236, 234, 228) if maker.colour != "white" else (90, 92, 96)
-    maker.paint(sole, pillow(0.28, 0.1, 0.036, 0.6, 18).moved(0, 0, 0.018))
+    maker.paint(sole, pillow(0.28, 0.1, 0.036, 0.6, 18).moved(0, 0, 0.018), box(0.2, 0.06, 0.004))
     maker.add(
         body,
-        ellipsoid(0.16, 0.092, 0.1, 14).moved(0.055, 0, 0.042),
+        ellipsoid(0.16, 0.092, 0.084, 14).moved(0.055, 0, 0.044),
         pillow(0.15, 0.088, 0.08, 0.6, 14).moved(-0.06, 0, 0.06),
     )
     rim = [(0.055 * x - 0.07, 0.035 * z, 0.1) for x, _, z in arc(1, 1, 0, 360, 13)]

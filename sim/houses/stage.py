@@ -6,6 +6,7 @@ from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
+from embodied.arrays import Float
 from sim.houses import textures
 from sim.houses.layout import CEILING_M, DOOR_M, WALL_M, FloorPlan, Point2, openings, sides
 from sim.houses.maker import part
@@ -28,6 +29,10 @@ _PAINTS = {
     "dining room": (232, 208, 196),
     "hallway": (226, 222, 216),
     "guest room": (222, 208, 224),
+    "nursery": (240, 214, 214),
+    "laundry room": (214, 230, 224),
+    "library": (216, 200, 180),
+    "workshop": (208, 208, 204),
 }
 
 
@@ -58,12 +63,23 @@ def build_stage(rng: np.random.Generator, plan: FloorPlan, tall: Sequence[Rectan
     return Template(handle="stage", category="stage", colour="", parts=parts)
 
 
+def window_panes(stage: Template) -> List[Tuple[int, Float[np.ndarray, 3]]]:
+    """Return the parts of a stage that are panes, each with its middle: single rectangles before an outer wall."""
+    found = []
+    for index, piece in enumerate(stage.parts):
+        low, high = piece.vertices.min(axis=0), piece.vertices.max(axis=0)
+        is_pane = len(piece.faces) == 2 and np.allclose([low[2], high[2]], _WINDOW, atol=1e-3)
+        if is_pane:
+            found.append((index, np.asarray((low + high) / 2, dtype=np.float64)))
+    return found
+
+
 def _floor_texture(rng: np.random.Generator, room: str) -> Texture:
-    if room == "bathroom":
+    if room in ("bathroom", "laundry room"):
         return textures.tiles(rng, (150, 178, 192), (226, 230, 232), 2)
-    if room in ("kitchen", "hallway"):
+    if room in ("kitchen", "hallway", "workshop"):
         return textures.tiles(rng, (196, 178, 152), (140, 128, 112), 2)
-    if room in ("bedroom", "guest room"):
+    if room in ("bedroom", "guest room", "nursery"):
         return textures.carpet(rng, (152, 144, 134))
     return textures.planks(rng, (176, 132, 88) if room != "office" else (150, 108, 72))
 

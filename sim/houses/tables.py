@@ -144,48 +144,6 @@ def tv_stand(maker: Maker) -> None:
         maker.paint(STEEL, bars(0.1, ((x / 2 + 0.004, side * y / 4, 0.36),)))
 
 
-def nightstand(maker: Maker) -> None:
-    """Build a bedside table with two drawers."""
-    _drawers(maker, (0.42, 0.46, 0.52), rows=2, columns=1, leg=0.1)
-
-
-def dresser(maker: Maker) -> None:
-    """Build a chest of three rows of drawers."""
-    _drawers(maker, (0.46, float(maker.rng.uniform(0.95, 1.1)), 0.84), rows=3, columns=2, leg=0.1)
-
-
-def cabinet(maker: Maker) -> None:
-    """Build a low cabinet with two doors."""
-    _drawers(maker, (0.38, 0.62, 0.8), rows=1, columns=2, leg=0.08)
-
-
-def _drawers(maker: Maker, size: Size, rows: int, columns: int, leg: float) -> None:
-    x, y, z = size
-    wood = textures.wood(maker.rng, maker.rgb)
-    maker.add(wood, box(x - 0.03, y, z - leg - 0.03).moved(-0.015, 0, leg), legs(x - 0.06, y - 0.04, leg, 0.05))
-    maker.add(wood, box(x, y + 0.02, 0.03).moved(z=z - 0.03))
-    height, width = (z - leg - 0.05) / rows, (y - 0.02) / columns
-    front = textures.wood(maker.rng, shade(maker.rgb, 1.12))
-    for row in range(rows):
-        for column in range(columns):
-            at_y, at_z = (column + 0.5) * width - (y - 0.02) / 2, leg + 0.01 + row * height
-            maker.add(front, box(0.018, width - 0.02, height - 0.02).moved(x / 2 - 0.024, at_y, at_z + 0.01))
-            maker.paint(STEEL, bars(0.12, ((x / 2 - 0.008, at_y, at_z + height * 0.62),)))
-
-
-def wardrobe(maker: Maker) -> None:
-    """Build a tall cupboard with two doors."""
-    x, y, z = 0.58, float(maker.rng.uniform(1.1, 1.25)), 2.0
-    wood = textures.wood(maker.rng, maker.rgb)
-    maker.add(wood, box(x - 0.02, y, z - 0.12).moved(-0.01, 0, 0.08), box(x, y + 0.03, 0.04).moved(z=z - 0.04))
-    maker.paint(shade(maker.rgb, 0.5), box(x - 0.06, y - 0.06, 0.08))
-    front = textures.wood(maker.rng, shade(maker.rgb, 1.1))
-    for side in (-1, 1):
-        maker.add(front, box(0.02, y / 2 - 0.02, z - 0.2).moved(x / 2 - 0.012, side * y / 4, 0.12).turned("x", 0))
-        maker.add(wood, box(0.008, y / 2 - 0.16, z - 0.45).moved(x / 2, side * y / 4, 0.25))
-        maker.paint(STEEL, box(0.02, 0.016, 0.24).moved(x / 2 + 0.006, side * 0.035, 0.95))
-
-
 def stool(maker: Maker) -> None:
     """Build a three-legged stool with a round seat."""
     wood = textures.wood(maker.rng, (168, 124, 80))

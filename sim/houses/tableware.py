@@ -82,9 +82,10 @@ def banana(maker: Maker) -> None:
     """Build a banana lying on its side."""
     curve = [(x, z, 0.0) for x, _, z in arc(0.1, 0.1, 20, 160, 12)]
     radii = [0.006, 0.012, 0.018, 0.021, 0.022, 0.0225, 0.0225, 0.022, 0.021, 0.018, 0.012, 0.006]
-    maker.paint(maker.rgb, tube([(x, y, 0.0225) for x, y, _ in curve], radii, 8))
+    # Its whole underside touches the table.
+    maker.paint(maker.rgb, tube([(x, y, radius) for (x, y, _), radius in zip(curve, radii)], radii, 8))
     end = curve[-1]
-    maker.paint((96, 74, 34), tube([(end[0], end[1], 0.0225), (end[0] - 0.012, end[1] - 0.022, 0.0225)], 0.007, 6))
+    maker.paint((96, 74, 34), tube([(end[0], end[1], 0.007), (end[0] - 0.012, end[1] - 0.022, 0.007)], 0.007, 6))
 
 
 def pear(maker: Maker) -> None:

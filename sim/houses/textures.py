@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
+from typing import Callable, Dict, Tuple
 
 import numpy as np
 
@@ -129,6 +129,61 @@ def wicker(rng: np.random.Generator, rgb: Rgb, size: int = 64) -> Texture:
     bulge = np.abs(np.sin(np.pi * (index % 8 + 0.5) / 8))
     pattern = np.where(over, 0.65 + 0.45 * bulge[:, None], 0.55 + 0.4 * bulge[None, :])
     return _tint(rgb, pattern + rng.normal(0.0, 0.03, (size, size)))
+
+
+def glaze(rng: np.random.Generator, rgb: Rgb, size: int = 64) -> Texture:
+    """Return glazed pottery: a bright band of reflected light and dark specks."""
+    across = np.sin(np.pi * np.arange(size) / size)[None, :] ** 8
+    specks = np.where(rng.uniform(size=(size, size)) < 0.025, -0.35, 0.0)
+    return _tint(rgb, 0.94 + 0.22 * across + specks + 0.04 * _smooth_noise(rng, size, 6))
+
+
+def glass(rng: np.random.Generator, rgb: Rgb, size: int = 64) -> Texture:
+    """Return tinted glass as it reflects a room: sharp light streaks on a ground that fades from edge to edge."""
+    x = np.arange(size)[None, :] / size
+    streaks = sum(np.exp(-(((x - at) / width) ** 2)) for at, width in ((rng.uniform(0.15, 0.35), 0.03), (0.7, 0.08)))
+    return _tint(rgb, 0.82 + 0.16 * x + 0.35 * np.repeat(streaks, size, axis=0))
+
+
+def leather(rng: np.random.Generator, rgb: Rgb, size: int = 96) -> Texture:
+    """Return creased leather."""
+    field = _smooth_noise(rng, size, 12) + 0.6 * _smooth_noise(rng, size, 24)
+    return _tint(rgb, 1.02 - 0.25 * np.exp(-np.abs(field) * 12.0) + rng.normal(0.0, 0.015, (size, size)))
+
+
+def dots(rgb: Rgb, other: Rgb, n: int = 4, size: int = 64) -> Texture:
+    """Return printed plastic with round dots."""
+    y, x = ((np.mgrid[:size, :size] + 0.5) * n / size) % 1.0 - 0.5
+    return np.where(((x * x + y * y) < 0.06)[..., None], np.array(other), np.array(rgb)).astype(np.uint8)
+
+
+def ribs(rgb: Rgb, n: int = 10, size: int = 64) -> Texture:
+    """Return moulded plastic with upright ribs."""
+    phase = (np.arange(size) * n / size) % 1.0
+    return _tint(rgb, np.repeat((0.88 + 0.18 * np.abs(np.sin(np.pi * phase)))[None, :], size, axis=0))
+
+
+def material(rng: np.random.Generator, name: str, rgb: Rgb) -> Texture:
+    """Return the surface of a material by its name.
+
+    Raises:
+        ValueError: There is no such material.
+    """
+    pale = shade(rgb, 1.7) if sum(rgb) < 420 else shade(rgb, 0.6)
+    builders: Dict[str, Callable[[], Texture]] = {
+        "plain": lambda: plain(rgb),
+        "ceramic": lambda: glaze(rng, rgb),
+        "glass": lambda: glass(rng, rgb),
+        "metal": lambda: brushed(rng, rgb),
+        "fabric": lambda: fabric(rng, rgb),
+        "leather": lambda: leather(rng, rgb),
+        "dotted plastic": lambda: dots(rgb, pale),
+        "striped plastic": lambda: stripes(rgb, pale, 3, share=0.75),
+        "ribbed plastic": lambda: ribs(rgb),
+    }
+    if name not in builders:
+        raise ValueError(f"name: expected one of {sorted(builders)}, got {name!r}")
+    return builders[name]()
 
 
 def cover(rng: np.random.Generator, rgb: Rgb, size: int = 64) -> Texture:

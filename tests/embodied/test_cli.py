@@ -18,16 +18,20 @@ from embodied.messages import (
     ChangesReply,
     GetHistory,
     Habit,
+    Interaction,
+    InteractionsReply,
     ListChanges,
+    ListInteractions,
     ListObjects,
     ObjectsReply,
     Recall,
+    RoomVisit,
     ViewHit,
 )
 from embodied.security import NEW_KEYS_COMMAND, load_public_key
-from memories import ANSWER, DAY_1_NS, UNKNOWN, FakeBackend, FakeEntryPoint
+from memories import ANSWER, DAY_1_NS, SECOND, UNKNOWN, FakeBackend, FakeEntryPoint
 from memories import ROOMS as ROOM_RECORDS
-from recordings import N_OBSERVATIONS, write_session
+from recordings import N_OBSERVATIONS, make_session, write_session
 
 Run = Callable[..., Tuple[int, str, str]]
 
@@ -64,6 +68,20 @@ what   id  change   from (room; x, y, z in m)      to                 after (UTC
 couch  o3  moved    living room; 4.00, 2.00, 0.40  1.20, -0.50, 0.80  2026-01-05 09:00:30 (day-1)  2026-01-06 09:00:00 (day-2)
 lamp   o7  removed  living room; 4.00, 2.00, 0.40  -                  2026-01-05 09:00:30 (day-1)  2026-01-06 09:00:00 (day-2)
 """  # noqa: E501
+
+DONE = (
+    Interaction(
+        object_id="o3", label="couch", session="day-1", picked_ns=DAY_1_NS + 10 * SECOND,
+        picked_from_m=(4.0, 2.0, 0.4), picked_room="living room", picked_from="table",
+        placed_ns=DAY_1_NS + 40 * SECOND, placed_m=(1.2, -0.5, 0.8), placed_room="kitchen",
+    ),
+    Interaction(
+        object_id="o5", label="mug", session="day-1", picked_ns=DAY_1_NS + 50 * SECOND, picked_from_m=(1.0, 1.0, 0.8)
+    ),
+)  # fmt: skip
+VISIT = RoomVisit(
+    room_id="r1", room="kitchen", session="day-1", entered_ns=DAY_1_NS, left_ns=DAY_1_NS + 40 * SECOND, keyframe=3
+)
 
 
 @pytest.fixture
@@ -108,6 +126,22 @@ class TestAsking:
         self, run: Run, backend: FakeBackend, arguments: Tuple[str, ...], expected: str
     ) -> None:
         assert run(*arguments, "--memory", "runs/a/memory.db") == (0, expected, "")
+
+    def test_a_history_of_nothing_named_is_what_the_robot_did(self, run: Run, backend: FakeBackend) -> None:
+        backend.responses[ListInteractions] = InteractionsReply(interactions=DONE, visits=(VISIT,))
+        code, out, _ = run("history")
+        assert code == 0
+        couch, mug, _, _, visit = [" ".join(line.split()) for line in out.splitlines()[1:]]
+        assert couch == (
+            "o3 couch 2026-01-05 09:00:10 table, living room; 4.00, 2.00, 0.40 "
+            "2026-01-05 09:00:40 -, kitchen; 1.20, -0.50, 0.80"
+        )
+        assert mug == "o5 mug 2026-01-05 09:00:50 -, 1.00, 1.00, 0.80 holds it now -, -"
+        assert visit == "kitchen 2026-01-05 09:00:00 2026-01-05 09:00:40 day-1"
+        data = json.loads(run("history", "--json")[1])
+        assert [each["object_id"] for each in data["interactions"]] == ["o3", "o5"]
+        backend.responses[ListInteractions] = InteractionsReply(interactions=())
+        assert run("history")[1] == "the robot was nowhere yet\n"
 
     def test_the_words_of_a_question_are_one_question(self, run: Run, backend: FakeBackend) -> None:
         run("recall", "where", "is it?", "--memory", "runs/a/memory.db")
@@ -244,6 +278,14 @@ class TestLogs:
         )
         assert "/camera/head/depth        foxglove.CompressedImage    6" in out
         assert json.loads(run("log", "info", tmp_path / "a.mcap", "--json")[1])["n_observations"] == N_OBSERVATIONS
+
+    def test_info_tells_what_the_robot_was_told_and_what_its_numbers_are(self, run: Run, tmp_path: Path) -> None:
+        start, *others = make_session()
+        told = {"instruction": "push it", "action_names": ("dx", "gripper"), "control_period_s": 0.05}
+        path = write_session(tmp_path / "a.mcap", [msgspec.structs.replace(start, **told), *others])
+        out = run("log", "info", path)[1]
+        assert "instruction: push it\nactions: dx, gripper\ncontrol period: 0.05 s\n" in out
+        assert json.loads(run("log", "info", path, "--json")[1])["start"]["instruction"] == "push it"
 
     def test_recover_says_what_was_saved_and_where(self, run: Run, tmp_path: Path) -> None:
         path = write_session(tmp_path / "a.mcap")

@@ -23,10 +23,14 @@ from embodied.errors import (
 )
 from embodied.messages import (
     ErrorReply,
+    FindGoals,
     GetHistory,
     GetMap,
     GetStatus,
+    GoalsReply,
+    InteractionsReply,
     ListChanges,
+    ListInteractions,
     ListObjects,
     MapReply,
     MemoryRequest,
@@ -112,6 +116,17 @@ class TestCalls:
             GetHistory(object_id="o3"),
         ]
         assert backend.requests[6:8] == [ListChanges(since_ns=5), GetMap(session="day-1", min_seq=4)]
+
+    def test_what_the_robot_did_and_where_to_go_back_to_can_be_asked(self, file: str, backend: FakeBackend) -> None:
+        done, goals = InteractionsReply(interactions=()), GoalsReply(goals=(), unknown=True)
+        backend.responses.update({ListInteractions: done, FindGoals: goals})
+        with Memory(file) as memory:
+            assert memory.interactions(5, object_id="o3") is done
+            assert memory.find_goals("go to the mug") is goals
+        assert backend.requests == [
+            ListInteractions(since_ns=5, object_id="o3"),
+            FindGoals(instruction="go to the mug"),
+        ]
 
     def test_the_backend_is_closed_with_the_memory(self, file: str, backend: FakeBackend) -> None:
         with Memory(file):

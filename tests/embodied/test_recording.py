@@ -105,7 +105,7 @@ class TestForOtherTools:
         assert {index.compression for index in summary.chunk_indexes} == {""}
         assert metadata.name == "embodied"
         assert (metadata.metadata["robot"], metadata.metadata["world_frame"]) == ("tester", "map")
-        assert metadata.metadata["protocol_version"] == "1"
+        assert metadata.metadata["protocol_version"] == "2"
 
     def test_messages_carry_the_instant_of_capture_and_the_number(self, log: Path) -> None:
         _, _, message, transforms = decoded(log)[2]

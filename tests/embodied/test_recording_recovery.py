@@ -147,8 +147,19 @@ def test_a_compressed_chunk_is_not_unpacked(tmp_path: Path) -> None:
     assert "compressed by zstd" in log_info(path).damage
 
 
+def log_of_version(version: bytes) -> bytes:
+    name = b"protocol_version\x01\x00\x00\x00"
+    assert name + b"2" in complete_log()
+    return complete_log().replace(name + b"2", name + version)
+
+
+def test_a_log_from_before_sessions_named_their_numbers_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.mcap").write_bytes(log_of_version(b"1"))
+    start, *others = read_session(tmp_path / "a.mcap")
+    assert (start, len(others)) == (make_session()[0], N_OBSERVATIONS + 1)
+
+
 def test_a_log_of_another_protocol_version_is_refused(tmp_path: Path) -> None:
-    data = complete_log().replace(b"protocol_version\x01\x00\x00\x001", b"protocol_version\x01\x00\x00\x009")
-    (tmp_path / "a.mcap").write_bytes(data)
-    with pytest.raises(LogError, match="protocol version 9, this program reads 1"):
+    (tmp_path / "a.mcap").write_bytes(log_of_version(b"9"))
+    with pytest.raises(LogError, match="protocol version 9, this program reads 1 and 2"):
         list(read_session(tmp_path / "a.mcap"))

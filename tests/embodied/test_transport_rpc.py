@@ -85,7 +85,7 @@ def raise_error(error: Exception) -> Callable[[Any], Any]:
 
 def test_a_call_is_answered_with_its_arrays(address: str) -> None:
     def handle(call: Call) -> None:
-        call.reply(ActionReply(seq=call.request.seq, accepted=True, commanded=call.request.twists * 0.5))
+        call.reply(ActionReply(seq=call.request.seq, accepted=True, commanded=call.request.actions * 0.5))
 
     chunk = ActionChunk(
         session="day-1",
@@ -93,7 +93,7 @@ def test_a_call_is_answered_with_its_arrays(address: str) -> None:
         observation_seq=0,
         stamp_ns=0,
         valid_until_ns=1,
-        twists=np.ones((8, 3), dtype=np.float32)[:, ::-1],
+        actions=np.ones((8, 3), dtype=np.float32)[:, ::-1],
     )
     with serving(address, handle), client(address) as caller:
         for _ in range(20):

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import importlib.util
+import io
 import sys
-from types import ModuleType, SimpleNamespace
+from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "launch"))
+
+from evaluate_changes import GOALS, Judge, Settings, evaluate_house, main
+from failure_pictures import bounds_px
+
+from box_world import CHAIR, TABLE, World, tour
+from embodied.errors import ConfigurationError
+from embodied.figures import FiguresFile
+from embodied.geometry import camera_mount, intrinsics_from_fov
 from embodied.messages import Box, Point
+from embodied.progress import Progress
 from memory_bank.objects.appearance import COLOURS
 from memory_bank.objects.lifecycle import LifecycleConfig, continue_elsewhere, declare_gone, new_track, observe
 from memory_bank.objects.scene_graph import SceneGraph
 from memory_bank.objects.track import Track
 from memory_bank.perception.detections import Measured
-from sim.truth import TrueChange, TruthObject, TruthSession
-from source_tree import ROOT
+from recordings import write_session
+from sim.truth import Sighting, TrueChange, TruthObject, TruthSession, write_truth
 
 CONFIG = LifecycleConfig()
-
-
-@pytest.fixture(scope="module")
-def evaluation() -> ModuleType:
-    path = ROOT / "launch" / "evaluate_changes.py"
-    spec = importlib.util.spec_from_file_location("evaluate_changes", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["evaluate_changes"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def thing(number: int, category: str, at: Point) -> TruthObject:
@@ -69,8 +69,8 @@ MOVED = TrueChange(kind="moved", instance_id=1, category="mug", from_position_m=
 DAY_2 = (thing(1, "mug", (1.0, 1.0, 0.8)), thing(2, "box", BOX))
 
 
-def test_a_memory_that_is_right_scores_full_marks(evaluation: ModuleType) -> None:
-    graph, judge = SceneGraph(), evaluation.Judge()
+def test_a_memory_that_is_right_scores_full_marks() -> None:
+    graph, judge = SceneGraph(), Judge()
     mug, _ = remember(graph, "mug", MUG), remember(graph, "box", BOX)
     judge.day(SimpleNamespace(graph=graph), truth("a", DAY_1))
     declare_gone(mug, 1001, "b")
@@ -86,8 +86,8 @@ def test_a_memory_that_is_right_scores_full_marks(evaluation: ModuleType) -> Non
     }  # fmt: skip
 
 
-def test_a_ghost_a_duplicate_and_a_lost_identity_are_each_seen(evaluation: ModuleType) -> None:
-    graph, judge = SceneGraph(), evaluation.Judge()
+def test_a_ghost_a_duplicate_and_a_lost_identity_are_each_seen() -> None:
+    graph, judge = SceneGraph(), Judge()
     remember(graph, "mug", MUG)
     remember(graph, "box", BOX)
     judge.day(SimpleNamespace(graph=graph), truth("a", DAY_1))
@@ -102,8 +102,69 @@ def test_a_ghost_a_duplicate_and_a_lost_identity_are_each_seen(evaluation: Modul
     assert len(judge.wrong) == 4
 
 
+def record_run(run: Path) -> None:
+    """Record two days in a room; in the night a chair is moved, and a mug that the robot never sees is taken away."""
+    world = World((TABLE, CHAIR))
+    moved = CHAIR.at(-2.2, 1.0)
+    hidden = thing(3, "mug", (9.0, 9.0, 0.8))
+    changes = (
+        TrueChange(kind="moved", instance_id=2, category="chair", from_position_m=CHAIR.center_m,
+                   to_position_m=moved.center_m),
+        TrueChange(kind="removed", instance_id=3, category="mug", from_position_m=(9.0, 9.0, 0.8), to_position_m=None),
+    )  # fmt: skip
+    for day, things, extra, happened in (
+        ("day-1", (TABLE, CHAIR), (hidden,), ()),
+        ("day-2", (TABLE, moved), (), changes),
+    ):
+        world.things = things
+        start = world.start(day)
+        observations = [world.observe(day, seq, pose) for seq, pose in enumerate(tour(40))]
+        write_session(run / "logs" / f"{day}.mcap", [start, *observations, world.end(day, 40)])
+        sighting = Sighting(seq=5, stamp_ns=start.stamp_ns, n_pixels=99, distance_m=2.0)
+        there = [thing(number, one.label, one.center_m) for number, one in enumerate(things, start=1)]
+        seen = [msgspec.structs.replace(one, best_sighting=sighting) for one in (*there, *extra)]
+        truth = TruthSession(
+            session=day, seed=0, start_ns=start.stamp_ns, end_ns=start.stamp_ns + 1, objects=tuple(seen),
+            changes=happened, poses=(), n_collisions=0,
+        )  # fmt: skip
+        write_truth(truth, run / "truth")
+    (run / "settings.json").write_text('{"git": "none", "settings": {"seed": 7}}')
+
+
+def test_a_recorded_run_is_judged_from_its_logs(tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "changes.json"
+    record_run(run)
+    main(Settings(out=str(out), data=(str(run),), dropout=0.0, label_noise=0.0), Progress(io.StringIO()))
+    figures = {f.name: f.value for f in msgspec.json.decode(out.read_bytes(), type=FiguresFile).figures}
+    assert figures["identity.kept_moved"] == 1.0
+    assert (figures["changes.precision"], figures["changes.recall"]) == (1.0, 0.5)
+    page = out.with_suffix(".html").read_text(encoding="utf-8")
+    assert "day-2: mug removed, and it went unnoticed" in page
+    assert "data:image/jpeg" in page
+    (run / "settings.json").write_text('{"git": "none", "settings": {"seed": 8}}')
+    with pytest.raises(ConfigurationError, match="with seed 7, not 8"):
+        main(Settings(out=str(out), data=(str(run),), dropout=0.0, label_noise=0.0), Progress(io.StringIO()))
+    (run / "logs" / "day-2.mcap").unlink()
+    with pytest.raises(ConfigurationError, match=r"got no .*day-2\.mcap"):
+        main(Settings(out=str(out), data=(str(run),)), Progress(io.StringIO()))
+    with pytest.raises(ConfigurationError, match="holds no sessions with their truth"):
+        main(Settings(out=str(out), data=(str(tmp_path / "nothing"),)), Progress(io.StringIO()))
+
+
+def test_the_frame_around_a_thing_is_where_it_is_seen() -> None:
+    intrinsics = intrinsics_from_fov(101, 101, np.pi / 2)
+    ahead = Box(center_m=(2.1, 0.0, 1.0), size_m=(0.2, 1.0, 0.4))
+    T_world_camera = camera_mount(0.0, 0.0, 1.0, 0.0)
+    left, top, right, bottom = bounds_px(ahead, T_world_camera, intrinsics) or (0.0,) * 4
+    # Its front is 2 m away: half a metre is a quarter of the half-width there.
+    assert (left, right) == pytest.approx((50 - 50.5 / 4 - 3, 50 + 50.5 / 4 + 3))
+    assert (top, bottom) == pytest.approx((50 - 50.5 / 10 - 3, 50 + 50.5 / 10 + 3))
+    behind = Box(center_m=(-2.0, 0.0, 1.0), size_m=(0.2, 1.0, 0.4))
+    assert bounds_px(behind, T_world_camera, intrinsics) is None
+
+
 @pytest.mark.slow
-def test_a_house_is_lived_through(evaluation: ModuleType) -> None:
-    score = evaluation.evaluate_house(0, evaluation.Settings(out="unused", n_views=3))
-    assert set(score.values) == {name for name, *_ in evaluation.GOALS}
+def test_a_house_is_lived_through() -> None:
+    score = evaluate_house(0, Settings(out="unused", n_views=3))
+    assert set(score.values) == {name for name, *_ in GOALS}
     assert score.values["changes.f1"] > 0.7

@@ -10,9 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "launch"))
 
-from evaluate_recall import Result, auroc, calibration_error, repr_query, summarise
+from evaluate_recall import KNOWN, NEVER, auroc, examples, repr_query, summarise
+from evaluation_page import calibration_error
+from evaluation_rows import Row
 from recall_diagnoses import balanced, first_of
-from recall_page import write_page
 from recall_rivals import Detections, Ours, PlainList, Rival
 from recall_world import Detector
 
@@ -24,8 +25,14 @@ from memory_bank.perception.simulator import SimulatorPerception
 from memory_bank.stores.sqlite_store import SqliteStore
 
 
-def result(confidence: float, right: bool, template: str = "where", house: int = 0) -> Result:
-    return Result(house, template, "where is <b>it</b>?", "there", "Here & there.", confidence, right, "where.told")
+def row(confidence: float, right: bool, template: str = "where", house: int = 0) -> Row:
+    values = {"correct": float(right), "confidence": confidence}
+    return Row(key="where is it?", episode=str(house), category=template, values=values, notes={"kind": "where.told"})
+
+
+def familiar(value: float, category: str) -> Row:
+    values = {"familiarity": value, "told": 0.4, "right": 1.0}
+    return Row(key="mug", episode="0", category=category, values=values, notes={"kind": "where.told"})
 
 
 def test_the_area_under_the_curve_is_the_share_of_pairs_in_order() -> None:
@@ -35,24 +42,32 @@ def test_the_area_under_the_curve_is_the_share_of_pairs_in_order() -> None:
 
 
 def test_calibration_error_is_the_gap_between_told_and_right() -> None:
-    honest = [result(0.75, i % 4 > 0) for i in range(40)]
-    assert calibration_error(honest) == pytest.approx(0.0)
-    assert calibration_error([result(0.9, False)] * 10) == pytest.approx(0.9)
-    assert calibration_error([*honest, *[result(0.25, True)] * 40]) == pytest.approx(0.375)
+    told, right = np.full(40, 0.75), np.arange(40) % 4 > 0
+    assert calibration_error(told, right) == pytest.approx(0.0)
+    assert calibration_error(np.full(10, 0.9), np.zeros(10)) == pytest.approx(0.9)
+    both = calibration_error(np.append(told, np.full(40, 0.25)), np.append(right, np.ones(40)))
+    assert both == pytest.approx(0.375)
 
 
-def test_figures_weigh_houses_alike_and_page_tells_what_was_wrong(tmp_path: Path) -> None:
-    results = [result(0.9, True, house=1), result(0.9, False, house=1), result(0.9, True, "what", house=2)]
-    figures = {figure.name: figure for figure in summarise(results, [0.9], [0.2])}
+def test_figures_weigh_houses_alike_and_compare_memories() -> None:
+    rows = [row(0.9, True, house=1), row(0.9, False, house=1), row(0.9, True, "what", house=2)]
+    rows += [familiar(0.9, KNOWN), familiar(0.2, NEVER)]
+    rows += [
+        Row(key="lures", method=m, category="lures", values={"share right": v}) for m, v in (("ours", 1.0), ("x", 0.5))
+    ]
+    figures = {figure.name: figure for figure in summarise(rows)}
     assert figures["recall.correct"].value == 0.75
+    assert figures["recall.correct"].interval == (0.5, 1.0)
     assert figures["recall.unknown_auroc"].met
     assert figures["recall.what"].value == 1.0
-    assert summarise([], [], []) == []
-    write_page(tmp_path / "page.html", list(figures.values()), results)
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "Wrong answers: 1 of 3" in page
-    assert "where is &lt;b&gt;it&lt;/b&gt;?" in page
-    assert "<b>" not in page
+    assert (figures["diagnosis.lures"].value, figures["diagnosis.lures"].peers) == (1.0, {"x": 0.5})
+    assert summarise([]) == []
+
+
+def test_curves_are_fitted_on_questions_and_on_what_is_known_or_never_was() -> None:
+    unasked = Row(key="?", values={"correct": 0.0, "confidence": 0.0})
+    rows = [row(0.7, True), unasked, familiar(0.2, NEVER)]
+    assert examples(rows) == [("where.told", 0.7, True), ("where.told", 0.4, True)]
 
 
 def test_always_the_same_answer_is_half_right() -> None:

@@ -26,6 +26,7 @@ from embodied.messages import (
 from embodied.process import ProcessConfig, ProcessLink
 from embodied.transport import LatestSubscriber, LosslessConsumer, RpcClient
 from sim.bridge import Bridge, BridgeConfig
+from sim.house_world import HouseWorld
 from sim.houses_simulator import CameraSettings, HousesSettings, HousesSimulator
 from sim.operator_messages import (
     ChangeHouse,
@@ -83,7 +84,7 @@ class Rig:
         scene = furnished_room()
         try:
             simulator = HousesSimulator(scene, self.config.simulator)
-            with Bridge(self.config, self.link, scene, simulator, without_mug) as bridge:
+            with Bridge(self.config, self.link, HouseWorld(scene, simulator, without_mug)) as bridge:
                 self._bound.set()
                 bridge.run()
         except EmbodiedError as error:
@@ -99,7 +100,7 @@ class Rig:
             "observation_seq": 0,
             "stamp_ns": START_NS,
             "valid_until_ns": START_NS + 10**12,
-            "twists": np.tile(np.array([[0.2, 0.0, 0.5]], dtype=np.float32), (n_steps, 1)),
+            "actions": np.tile(np.array([[0.2, 0.0, 0.5]], dtype=np.float32), (n_steps, 1)),
         }
         return self.actions.call(ActionChunk(**{**fields, **changed}))
 

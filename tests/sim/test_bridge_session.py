@@ -29,7 +29,7 @@ def chunk(seq: int = 0, n_steps: int = 3, **changed: Any) -> ActionChunk:
         "observation_seq": 0,
         "stamp_ns": START_NS,
         "valid_until_ns": START_NS + 100 * SECOND_NS,
-        "twists": np.tile(np.array([[0.3, 0.0, 0.4]], dtype=np.float32), (n_steps, 1)),
+        "actions": np.tile(np.array([[0.3, 0.0, 0.4]], dtype=np.float32), (n_steps, 1)),
     }
     return ActionChunk(**{**fields, **changed})
 
@@ -69,7 +69,7 @@ def test_an_observation_is_of_the_forms_on_the_wire() -> None:
 def test_commands_are_cut_to_the_limits_and_the_reply_says_so() -> None:
     _, session = new_session()
     session.first()
-    reply = session.accept(chunk(twists=np.array([[5.0, 0.0, -9.0]], dtype=np.float32)))
+    reply = session.accept(chunk(actions=np.array([[5.0, 0.0, -9.0]], dtype=np.float32)))
     assert reply.commanded is not None
     np.testing.assert_allclose(reply.commanded, [[0.8, 0.0, -1.6]])
     np.testing.assert_array_equal(session.advance().observation.action, reply.commanded[0])
@@ -78,7 +78,7 @@ def test_commands_are_cut_to_the_limits_and_the_reply_says_so() -> None:
 def test_a_bumper_is_reported() -> None:
     _, session = new_session(room_scene([(box_template("box", "box", (0.4, 2.0, 1.0)), -1.3, 0.0, 0.0)]))
     session.first()
-    session.accept(chunk(twists=np.full((6, 3), (0.8, 0.0, 0.0), dtype=np.float32)))
+    session.accept(chunk(actions=np.full((6, 3), (0.8, 0.0, 0.0), dtype=np.float32)))
     collided = [session.advance().observation.collided for _ in range(6)]
     assert not collided[0]
     assert collided[-1]
@@ -90,13 +90,13 @@ def test_a_bumper_is_reported() -> None:
         ({"session": "day-2"}, "wrong_session"),
         ({"seq": -1}, "not_newer"),
         ({"valid_until_ns": START_NS - 1}, "stale"),
-        ({"twists": np.zeros((3, 2), dtype=np.float32)}, "malformed"),
-        ({"twists": np.zeros((0, 3), dtype=np.float32)}, "malformed"),
-        ({"twists": np.zeros((65, 3), dtype=np.float32)}, "malformed"),
-        ({"twists": np.zeros(3, dtype=np.float32)}, "malformed"),
-        ({"twists": np.full((1, 3), np.nan, dtype=np.float32)}, "malformed"),
-        ({"twists": np.full((1, 3), np.inf, dtype=np.float32)}, "malformed"),
-        ({"twists": np.zeros((1, 3), dtype=np.int32)}, "malformed"),
+        ({"actions": np.zeros((3, 2), dtype=np.float32)}, "malformed"),
+        ({"actions": np.zeros((0, 3), dtype=np.float32)}, "malformed"),
+        ({"actions": np.zeros((65, 3), dtype=np.float32)}, "malformed"),
+        ({"actions": np.zeros(3, dtype=np.float32)}, "malformed"),
+        ({"actions": np.full((1, 3), np.nan, dtype=np.float32)}, "malformed"),
+        ({"actions": np.full((1, 3), np.inf, dtype=np.float32)}, "malformed"),
+        ({"actions": np.zeros((1, 3), dtype=np.int32)}, "malformed"),
         ({"observation_seq": 1}, "malformed"),
     ],
 )
@@ -170,7 +170,7 @@ def test_the_numbers_of_segments_say_nothing_about_which_thing_it_is() -> None:
     _, session = new_session(crowded_room())
     frames = [session.first()]
     for seq in range(10):
-        session.accept(chunk(seq, twists=np.full((4, 3), (0.0, 0.0, 0.02 * (-1) ** seq), dtype=np.float32)))
+        session.accept(chunk(seq, actions=np.full((4, 3), (0.0, 0.0, 0.02 * (-1) ** seq), dtype=np.float32)))
         frames.extend(session.advance() for _ in range(4))
     numbers: dict[int, list[int]] = {}
     for frame in frames:
@@ -178,7 +178,7 @@ def test_the_numbers_of_segments_say_nothing_about_which_thing_it_is() -> None:
         assert camera.segments is not None
         assert camera.segment_labels == ("mug",) * 7
         for instance_id in range(1, 8):
-            number = np.unique(camera.segments[frame.reading.instance_ids == instance_id])
+            number = np.unique(camera.segments[frame.reading.views[0].instance_ids == instance_id])
             assert len(number) == 1
             numbers.setdefault(instance_id, []).append(int(number[0]))
     # Each thing goes by each of the seven numbers at some time, and rarely keeps one.
@@ -205,7 +205,7 @@ def test_the_pose_and_depth_on_the_wire_are_the_noisy_ones() -> None:
     assert 0 < error < 0.1
     depth = observation.cameras[0].depth
     assert depth is not None
-    assert not np.array_equal(depth, np.round(frame.reading.depth_m * 1000).astype(np.uint16))
+    assert not np.array_equal(depth, np.round(frame.reading.views[0].depth_m * 1000).astype(np.uint16))
 
 
 def test_an_observation_has_no_field_in_which_truth_could_hide() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import Dict, List
+from typing import Callable, Dict, List
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from embodied.geometry import camera_mount, intrinsics_from_fov, planar_pose, qu
 from sim.habitat_dataset import R_HABITAT_WORLD, write_dataset
 from sim.houses import change_overnight, generate_house
 from sim.renderer import Renderer
-from sim.scene import Scene
+from sim.scene import Scene, open_container
 
 PYTHON = os.environ.get("EMBODIED_HABITAT_PYTHON", "")
 SCRIPT = Path(__file__).parents[1] / "habitat_render.py"
@@ -59,11 +59,26 @@ def render_in_habitat(scene: Scene, directory: Path, poses: List[Transform]) -> 
         return {name: frames[name] for name in frames.files}
 
 
-@pytest.mark.parametrize("day", ["first", "second"])
-def test_habitat_sees_the_same_depth_and_instances_as_our_renderer(day: str, tmp_path: Path) -> None:
-    scene = generate_house(1)
-    if day == "second":
-        scene, _ = change_overnight(scene, 1)
+def opened_house() -> Scene:
+    """Return a house whose doors stand ajar, and whose cupboards and drawers are open."""
+    scene = generate_house(5, 6, variety="full")
+    for instance in scene.instances:
+        if scene.templates[instance.template].can_open:
+            scene = open_container(scene, instance.instance_id, 0.6)
+    return scene
+
+
+SCENES: Dict[str, Callable[[], Scene]] = {
+    "a house": lambda: generate_house(1),
+    "the next day": lambda: change_overnight(generate_house(1), 1)[0],
+    "a large house": lambda: generate_house(4, 8),
+    "a house with everything open": opened_house,
+}
+
+
+@pytest.mark.parametrize("name", list(SCENES))
+def test_habitat_sees_the_same_depth_and_instances_as_our_renderer(name: str, tmp_path: Path) -> None:
+    scene = SCENES[name]()
     poses = views(scene)
     frames = render_in_habitat(scene, tmp_path, poses)
     renderer = Renderer(scene)

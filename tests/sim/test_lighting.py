@@ -6,7 +6,8 @@ from embreex.rtcore_scene import EmbreeScene
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.lighting import LightField, LightingSettings, bake
+from sim.lighting import LightField, bake
+from sim.lighting_settings import LightingSettings
 from sim.scene import Light, Scene
 from sim.world_mesh import MeshBuilder, WorldMesh
 from sim_scenes import box_template, room_scene
