@@ -89,8 +89,6 @@ def check(settings: SimEpisode) -> None:
             raise ConfigurationError(f"{shown}: expected {low} to {high}, got {value}")
     if settings.in_house and settings.task is not None:
         raise ConfigurationError(f"task: expected none for --simulator {settings.simulator}, got {settings.task!r}")
-    if not settings.in_house and not settings.task:
-        raise ConfigurationError(f"task: expected one of --simulator {settings.simulator}, got none; name it by --task")
     if settings.remember and settings.simulator != "metaworld":
         raise ConfigurationError(
             f"remember: expected --simulator metaworld, whose camera has depth and instances, got {settings.simulator}"
@@ -100,6 +98,19 @@ def check(settings: SimEpisode) -> None:
             raise ConfigurationError(f"mesh: expected a house, got --simulator {settings.simulator}")
         open3d()
     bridge_python(settings)
+    if not settings.in_house and settings.task not in (known := tasks_of(settings.simulator)):
+        raise ConfigurationError(f"task: expected one of {', '.join(known)} as --task, got {settings.task!r}")
+
+
+def tasks_of(simulator: str) -> tuple[str, ...]:
+    """Return the tasks of a simulator of tasks, whose own libraries need not be here."""
+    if simulator == "metaworld":
+        from sim.metaworld import TASKS
+
+        return tuple(TASKS)
+    from sim.mikasa import EXPERTS
+
+    return tuple(EXPERTS)
 
 
 def bridge_python(settings: SimEpisode) -> str:

@@ -140,7 +140,7 @@ def run_house(settings: Settings, episode: Episode) -> EpisodeResult:
 def _ask(judge: Judge, instructions: Sequence[Instruction], agents: Sequence[Agent], album: Album) -> EpisodeResult:
     """Give every instruction to every agent and judge its answer."""
     rows: list[Row] = []
-    failures: list[Failure] = []
+    failures: list[tuple[bool, float, Failure]] = []
     truth = judge.evening.truth
     size = {"n_interactions": float(len(truth.interactions)), "n_frames": float(truth.n_frames)}
     for instruction in instructions:
@@ -152,8 +152,10 @@ def _ask(judge: Judge, instructions: Sequence[Instruction], agents: Sequence[Age
             rows.append(structs.replace(row, values={**row.values, **size}))
             if agent.name == OURS and not score.hl_success:
                 picture = _picture(judge, instruction, frames, album)
-                failures.append(Failure(title=instruction.text, text=told, picture_jpeg=picture))
-    return EpisodeResult(rows=tuple(rows), failures=tuple(failures[:MAX_FAILURES]))
+                failure = Failure(title=instruction.text, text=told, picture_jpeg=picture)
+                failures.append((score.ll_success, -score.dtg_m, failure))
+    worst = sorted(failures, key=lambda each: each[:2])[:MAX_FAILURES]
+    return EpisodeResult(rows=tuple(rows), failures=tuple(failure for *_, failure in worst))
 
 
 def _row(instruction: Instruction, method: str, score: Score, told: str) -> Row:
@@ -170,7 +172,7 @@ def _row(instruction: Instruction, method: str, score: Score, told: str) -> Row:
             "dtg_sr": float(score.dtg_success),
             "sc_sr": float(score.sc_success),
         },
-        wrong=(told,) if told and score.failure else (),
+        wrong=(told,) if told and not (score.hl_success and score.ll_success) else (),
         notes={"template": instruction.template, "failure": score.failure},
     )
 
@@ -182,7 +184,7 @@ def _told(judge: Judge, instruction: Instruction, frames: Sequence[int], score: 
         " or ".join([*(f"{names.category_of(i)} {i}" for i in goal.instances[:4]), *goal.rooms]) or str(goal.pose)
         for goal in instruction.goals
     )
-    return f"{score.failure}: frames {list(frames)} for {wanted}"
+    return f"{score.failure or 'wrong frames, right place after the drive'}: frames {list(frames)} for {wanted}"
 
 
 def _picture(judge: Judge, instruction: Instruction, frames: Sequence[int], album: Album) -> bytes:

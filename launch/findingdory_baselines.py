@@ -1,8 +1,9 @@
 """What FindingDory's published baselines become without a vision-language model: readers of captions, and an oracle.
 
-A caption is what the detector says of one frame (the same faulty detector that the memory has), with the frame's time,
-pose and whether the gripper holds something. One reader by keywords answers from the most recent frames, or from frames
-spread evenly over the day, as many as the published history has. The oracle is given the truth and the goals.
+A caption is what the detector says of one frame (the same faulty detector that the memory has): labels without colours,
+with the frame's time and whether the gripper holds something. One reader by keywords answers from the most recent
+frames, or from frames spread evenly over the day, as many as the published history has. The oracle is given the truth
+and the goals.
 """
 
 from __future__ import annotations
@@ -137,7 +138,9 @@ class Reader:
 
     def __init__(self, captions: Sequence[Caption]) -> None:
         self._captions = list(captions)
-        self._labels = sorted({label for caption in captions for label in caption.shares}, key=len, reverse=True)
+        labels = {label for caption in captions for label in caption.shares}
+        # Those of one length by their letters: the order of a set is another in each process.
+        self._labels = sorted(labels, key=lambda label: (-len(label), label))
         self._carried = carried_in(self._captions)
 
     def answer(self, text: str) -> list[int]:

@@ -104,7 +104,7 @@ def run_demonstrations(settings: SimEpisode, run: Path, progress: Progress) -> D
 
     Raises:
         ProcessError: A process failed, or a demonstration was halted.
-        ConfigurationError: The simulator has no such task.
+        ConfigurationError: The simulator does not take the task or a seed.
     """
     addresses = addresses_of(run)
     specs = process_specs(settings, run, addresses)
@@ -130,7 +130,8 @@ def _demonstrate(settings: SimEpisode, run: Path, group: Group, index: int) -> t
     """Have one demonstration given; return its truth and the seconds that it took."""
     assert settings.task is not None, "checked before the run began"
     seed = settings.seed + index
-    session = f"{_NOT_IN_NAMES.sub('-', settings.task)[:48]}-{seed:06d}"
+    # Not after the seed: every consumer reads the name, and the seed tells how things are laid out.
+    session = f"{_NOT_IN_NAMES.sub('-', settings.task)[:48]}-{index:06d}"
     started_s = time.perf_counter()
     start = StartSession(
         session=session,
@@ -142,7 +143,7 @@ def _demonstrate(settings: SimEpisode, run: Path, group: Group, index: int) -> t
     try:
         group.operate(start)
     except ValueError as error:
-        raise ConfigurationError(str(error)) from error  # only the simulator knows its tasks
+        raise ConfigurationError(str(error)) from error  # a seed that this simulator does not take
     while True:
         status = group.operate(GetOperatorStatus())
         assert isinstance(status, OperatorStatus)

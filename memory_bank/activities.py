@@ -29,7 +29,7 @@ from memory_bank.geometry.boxes import box_bounds
 from memory_bank.objects.track import Track
 from memory_bank.objects.visibility import aside_rad
 from memory_bank.recall.goals import DAY_S, Meant, Recollection, in_short_order, meant
-from memory_bank.recall.instructions import Instruction, parse_instruction
+from memory_bank.recall.instructions import Day, Instruction, parse_instruction
 from memory_bank.space.reach import FloorWays
 
 if TYPE_CHECKING:
@@ -129,13 +129,14 @@ class Activities:
         frame = self._service.state.frame
         finder = _Finder(self._service, frame, self._ways_in(frame))
         if instruction.target == "moment":
-            moment = finder.at_moment(instruction.at_s or 0)
+            moment = finder.at_moment(instruction.at_s or 0, instruction.day)
             goals: tuple[Goal, ...] = () if moment is None else (moment,)
         else:
             acts, view = self._acts_in(frame), self._service.view_of(frame)
+            start_ns, stop_ns = _ends_of(instruction.day, self._service.state.health.now_ns)
             memory = Recollection(
-                interactions=acts.interactions,
-                visits=acts.visits,
+                interactions=tuple(each for each in acts.interactions if start_ns <= each.picked_ns < stop_ns),
+                visits=tuple(visit for visit in acts.visits if start_ns <= visit.entered_ns < stop_ns),
                 objects={record.id: record for record in view.objects},
                 rooms=view.rooms,
                 agent_m=view.agent_m or (0.0, 0.0, 0.0),
@@ -147,6 +148,15 @@ class Activities:
                 order = in_short_order([goal.viewpoint_m for goal in goals], memory.agent_m)
                 goals = tuple(goals[place] for place in order)
         return GoalsReply(goals=goals, ordered=instruction.ordered, unknown=not goals, text=_said(instruction, goals))
+
+
+def _ends_of(day: Day | None, now_ns: int) -> tuple[int, int]:
+    """Return the first instant of a day (UTC), as seen from now, and of the next; of all time for none."""
+    if day is None:
+        return 0, 2**63
+    day_ns = DAY_S * 10**9
+    start_ns = now_ns - now_ns % day_ns - (day_ns if day == "yesterday" else 0)
+    return start_ns, start_ns + day_ns
 
 
 def _said(instruction: Instruction, goals: Sequence[Goal]) -> str:
@@ -185,15 +195,21 @@ class _Finder:
         goals = [self._room(each, memory) if each.rooms else self._object(each, memory) for each in found]
         return [goal for goal in goals if goal is not None]
 
-    def at_moment(self, at_s: int) -> Goal | None:
-        """Return the frame where the robot was at a time of day: the latest day at which it was anywhere then."""
+    def at_moment(self, at_s: int, day: Day | None) -> Goal | None:
+        """Return the frame where the robot was at a time of a day; without a day at the latest such instant.
+
+        None before the first frame, and for what is yet to come.
+        """
         indices = self._archive.indices(sessions=self._sessions)
         if not len(indices):
             return None
         now_ns = self._service.state.health.now_ns
-        at_ns = now_ns - now_ns % (DAY_S * 10**9) + at_s * 10**9
-        at_ns -= DAY_S * 10**9 if at_ns > now_ns else 0
+        at_ns = _ends_of(day or "today", now_ns)[0] + at_s * 10**9
+        if day is None and at_ns > now_ns:
+            at_ns -= DAY_S * 10**9
         stamps_ns = self._archive.stamps_of(indices)
+        if not stamps_ns.min() <= at_ns <= now_ns:
+            return None
         order = np.argsort(stamps_ns, kind="stable")
         row = int(np.searchsorted(stamps_ns[order], at_ns))
         # In a long rest nothing is seen: the first frame after it shows where the robot had rested.

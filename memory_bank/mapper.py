@@ -126,7 +126,7 @@ class Mapper:
         self._perception = perception
         self._timer = timer
         self._tracker = Tracker(config.tracker, self.graph)
-        self._hands = Hands(config.hands, self.graph)
+        self._hands = Hands(config.hands, self.graph, config.tracker.lifecycle)
         self._encoder = image_encoder
         self._selector = KeyframeSelector(config.keyframes, has_vectors=image_encoder is not None)
         self._eviction = KeyframeEviction(config.keyframes, has_vectors=image_encoder is not None)
@@ -160,7 +160,7 @@ class Mapper:
         self._session_start_ns = start.stamp_ns
         self._last_pose, self._last_seq, self._n_new_tracks = None, -1, 0
         self.occupancy.start_session(start.session)
-        self._hands.start(start.session, getattr(start, "proprioception_names", ()))
+        self._hands.start(start.session, start.proprioception_names)
         self._tracker.background = self._background() if self.config.background == "mesh" else None
 
     def _background(self) -> Background | None:

@@ -151,9 +151,11 @@ class Bridge:
 
     def close(self) -> None:
         """Close sockets and simulator."""
-        for channel in (self._operator, self._actions, self._latest, self._pipe):
-            channel.close()
         self._world.simulator.close()
+        # A client drops an answer that it has not read when the connection goes: the operator's, which may say why all
+        # this ends, has the most time.
+        for channel in (self._actions, self._latest, self._pipe, self._operator):
+            channel.close()
 
     def run(self) -> None:
         """Serve until the process is asked to stop.

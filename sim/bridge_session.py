@@ -183,8 +183,9 @@ class BridgeSession:
         n_actions = len(self._simulator.action_space.names)
         if len(shape) != 2 or shape[1] != n_actions or not 1 <= shape[0] <= limit:
             return "malformed", f"actions: expected shape (1 to {limit}, {n_actions}), got {shape}"
-        if chunk.actions.dtype.kind != "f" or not np.isfinite(chunk.actions).all():
-            return "malformed", "actions: expected finite floating-point numbers"
+        # The greatest numbers of a longer type are not finite any more as the float32 that a simulator takes.
+        if chunk.actions.dtype.kind != "f" or not (np.abs(chunk.actions) <= np.finfo(np.float32).max).all():
+            return "malformed", "actions: expected finite floating-point numbers that fit into float32"
         if self.now_ns > chunk.valid_until_ns:
             return "stale", f"valid until {chunk.valid_until_ns}, now it is {self.now_ns}"
         return None

@@ -5,6 +5,7 @@ Frames are made by ``compiled_renderer`` where numba is installed, else by ``pla
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 from typing import Literal, Optional, Protocol, Tuple, runtime_checkable
@@ -38,6 +39,12 @@ class FrameRenderer(Protocol):
 def best_engine() -> Engine:
     """Return what makes frames here: machine code where numba and Embree 4 are installed."""
     if importlib.util.find_spec("numba") is not None and embree_library() is not None:
+        try:
+            importlib.import_module("sim.compiled_renderer")
+        # Beside a numpy that is too new it does not load, nor where there is no folder for its machine code.
+        except (ImportError, RuntimeError) as error:
+            logger.warning("numba is installed but fails, so frames take four times as long: %s", error)
+            return "plain"
         return "compiled"
     logger.info("frames take four times as long without numba: pip install 'embodied-memory[rendering]'")
     return "plain"

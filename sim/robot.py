@@ -14,6 +14,8 @@ from sim.collision import ROBOT_RADIUS_M, Clearance, Grid
 from sim.simulator import WHEEL_ACTIONS, ActionSpace
 
 _SUBSTEP_M = 0.01
+_ANY_SPEED = np.float32(1e9)
+"""Beyond every limit, and its square is still a float32."""
 
 
 class RobotSettings(Config):
@@ -43,7 +45,7 @@ def twist_space(settings: RobotSettings) -> ActionSpace:
 
 def limit_twists(twists: Float[np.ndarray, "n_steps 3"], settings: RobotSettings) -> Float[np.ndarray, "n_steps 3"]:
     """Return commands within the robot's limits; the direction of travel is kept."""
-    limited = np.array(twists, dtype=np.float32)
+    limited = np.clip(np.array(twists, dtype=np.float32), -_ANY_SPEED, _ANY_SPEED)
     speed = np.linalg.norm(limited[:, :2], axis=1)
     limited[:, :2] *= np.minimum(1.0, settings.max_linear_m_s / np.maximum(speed, 1e-9))[:, None]
     limited[:, 2] = np.clip(limited[:, 2], -settings.max_angular_rad_s, settings.max_angular_rad_s)

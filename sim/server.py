@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from embodied.errors import ConfigurationError
 from embodied.process import ProcessLink, run_process
 from sim.bridge import Bridge, BridgeConfig, BridgeWorld
 from sim.manipulation import TaskWorld
@@ -15,11 +16,14 @@ def open_world(config: BridgeConfig) -> BridgeWorld:
     """Open the simulator, and the house if it is one of houses.
 
     Raises:
-        ConfigurationError: The simulator's library is not installed in this interpreter.
+        ConfigurationError: The simulator's library is not installed in this interpreter, or a house is wanted and no
+            dataset named.
         SceneError: The house cannot be read, or the robot cannot stand in it.
     """
     if isinstance(config.simulator, (MetaworldSettings, MikasaSettings)):
         return TaskWorld(open_task_simulator(config.simulator))
+    if not config.dataset:
+        raise ConfigurationError("dataset: expected a scene dataset for a simulator of houses, got ''")
     # Only houses need the renderer's libraries; the interpreter of another simulator may lack them.
     from sim.foreign_scene import load_scene
     from sim.house_world import HouseWorld

@@ -123,7 +123,7 @@ class SimulatorConformance:
     def test_a_bad_action_is_refused_and_moves_nothing(self, bad: str) -> None:
         simulator = self.make(self.worlds[0])
         good = self.action(simulator)
-        before = simulator.measured()
+        before, T_before = simulator.measured(), simulator.T_world_base
         actions = {
             "short": good[:-1],
             "long": np.append(good, good[:1]),
@@ -134,6 +134,7 @@ class SimulatorConformance:
         with pytest.raises(ValueError, match="action: expected"):
             simulator.step(actions[bad], self.period_s(simulator))
         np.testing.assert_array_equal(simulator.measured(), before)
+        np.testing.assert_array_equal(simulator.T_world_base, T_before)
 
     def test_time_passes_in_steps_alone(self) -> None:
         simulator = self.make(self.worlds[0])

@@ -100,7 +100,7 @@ def interaction_lines(done: InteractionsReply) -> List[str]:
                     each.label,
                     time_text(each.picked_ns),
                     f"{each.picked_from or NOTHING}, {where(each.picked_room, each.picked_from_m)}",
-                    "holds it now" if each.placed_ns is None else time_text(each.placed_ns),
+                    "holds it now" if each.is_held else NOTHING if not each.placed_ns else time_text(each.placed_ns),
                     f"{each.placed_on or NOTHING}, {where(each.placed_room, each.placed_m)}",
                 )
                 for each in done.interactions

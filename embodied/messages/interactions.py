@@ -25,7 +25,9 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True):
     pick_keyframe: Optional[int] = None
     """The frame in which the robot had just taken it."""
     placed_ns: Optional[int] = None
-    """None while it is held."""
+    """None while it is held, and where nobody knows when it was put down."""
+    is_held: bool = False
+    """Whether it still is in the gripper, as far as is known."""
     placed_m: Optional[Point] = None
     placed_room: str = ""
     placed_on: str = ""

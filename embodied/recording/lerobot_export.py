@@ -8,7 +8,8 @@ which nothing was done, is left out. A log of a robot that was not commanded giv
 from __future__ import annotations
 
 import itertools
-import shutil
+import logging
+import tempfile
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -16,7 +17,7 @@ import msgspec
 import numpy as np
 
 from embodied.errors import ConfigurationError, LogError
-from embodied.messages import Observation, SessionStart
+from embodied.messages import Observation, SessionEnd, SessionStart, StreamMessage
 from embodied.recording.lerobot_features import (
     FRAME_COLUMNS,
     Feature,
@@ -32,6 +33,7 @@ from embodied.recording.lerobot_features import (
 from embodied.recording.lerobot_stats import RunningStats
 from embodied.recording.reader import read_session
 
+logger = logging.getLogger(__name__)
 VERSION = "v3.0"
 FILE_MB = 100
 """A file that has grown so large gets no further episode."""
@@ -44,7 +46,6 @@ _FILES = "chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 
 Frame = Tuple[Observation, Optional[np.ndarray]]
 """An observation and the action that followed."""
-FeatureStats = Dict[str, Dict[str, List[Any]]]
 
 
 class Exported(NamedTuple):
@@ -75,22 +76,21 @@ def export_lerobot(
         raise ValueError("paths: expected at least one log, got none")
     if fps is not None and fps < 1:
         raise ValueError(f"fps: expected 1 or more, got {fps}")
-    directory = Path(directory)
-    partial = directory.with_name(directory.name + ".partial")
+    directory = Path(directory).absolute()
     try:
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise LogError(f"{directory} is not empty; choose another directory for the dataset")
-        if partial.exists():
-            shutil.rmtree(partial)
-        partial.mkdir(parents=True)
-        exported = _write(paths, partial, fps)
-        if directory.exists():
-            directory.rmdir()
-        partial.rename(directory)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        # Beside it, for the renaming, under a name that is nobody else's.
+        with tempfile.TemporaryDirectory(prefix=f"{directory.name}.partial-", dir=directory.parent) as folder:
+            partial = Path(folder) / "dataset"
+            partial.mkdir()
+            exported = _write(paths, partial, fps)
+            if directory.exists():
+                directory.rmdir()
+            partial.rename(directory)
     except OSError as error:
         raise LogError(f"cannot write the dataset {directory}: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return exported
 
 
@@ -116,8 +116,7 @@ def _add(dataset: Optional[_Dataset], path: Path, directory: Path, fps: Optional
     start = next(messages, None)
     if not isinstance(start, SessionStart):
         raise LogError("expected a session, got none")
-    observations = (message for message in messages if isinstance(message, Observation))
-    pairs = _with_actions(observations)
+    pairs = _with_actions(_observations(path, messages))
     first = next(pairs, None)
     if first is None:
         raise LogError("expected two observations or more, got fewer")
@@ -135,12 +134,26 @@ def _add(dataset: Optional[_Dataset], path: Path, directory: Path, fps: Optional
     return dataset
 
 
+def _observations(path: Path, messages: Iterator[StreamMessage]) -> Iterator[Observation]:
+    """Yield what was observed; warn where the session's end is missing."""
+    ended = False
+    for message in messages:
+        ended = isinstance(message, SessionEnd)
+        if isinstance(message, Observation):
+            yield message
+    if not ended:
+        logger.warning("%s: its session was cut off; the episode is what came before", path)
+
+
 def _with_actions(observations: Iterator[Observation]) -> Iterator[Frame]:
     """Yield each observation with the action that followed; the last only where the robot was never commanded."""
     before = next(observations, None)
     commanded: Optional[bool] = None
     for observation in observations:
         assert before is not None, "one was read before"
+        if observation.seq != before.seq + 1:
+            # Its action was taken after an observation that is lost.
+            raise LogError(f"expected observation {before.seq + 1} after {before.seq}, got {observation.seq}")
         has_action = observation.action is not None
         if commanded is not None and commanded != has_action:
             raise LogError(f"observation {observation.seq}: expected an action in each or in none, as before")

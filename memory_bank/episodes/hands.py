@@ -59,7 +59,9 @@ class HandsConfig(Config):
     settle_within: int = 40
     """Frames after it was let go within which it should be seen again."""
     least_alike: float = 0.2
-    """Least likeness of labels times that of colours."""
+    """Least likeness of labels times that of colours …"""
+    least_alike_later: float = 0.5
+    """… and of what the gripper let go of between two sessions."""
 
 
 @dataclass
@@ -92,6 +94,8 @@ class _Released:
     next_number: int
     """Tracks with this number or a higher one began since."""
     n_frames: int = 0
+    was_seen: bool = True
+    """Whether the gripper was seen to open; otherwise that was before the session."""
 
 
 class Hands:
@@ -100,13 +104,14 @@ class Hands:
     ``feel`` before anything else, ``take_out`` for each view, ``settle`` when the views have gone into the graph.
     """
 
-    def __init__(self, config: HandsConfig, graph: SceneGraph) -> None:
+    def __init__(self, config: HandsConfig, graph: SceneGraph, lifecycle: LifecycleConfig) -> None:
         self._config = config
         self._graph = graph
-        self._lifecycle = LifecycleConfig()
+        self._lifecycle = lifecycle
         self._signal: int | None = None
         self._session = ""
         self._is_first = True
+        self._now_ns = 0
         self._held: _Held | None = None
         self._released: list[_Released] = []
         self.changed = False
@@ -122,7 +127,7 @@ class Hands:
     def go_on(self, other: Hands, T_here_there: Transform) -> None:
         """Take over from the hands of another map frame whose tracks came over."""
         self._signal, self._session, self._is_first = other._signal, other._session, other._is_first
-        self._held, self._released = other._held, other._released
+        self._held, self._released, self._now_ns = other._held, other._released, other._now_ns
         for each in [self._held, *self._released]:
             if each is not None:
                 x_m, y_m, z_m = (T_here_there @ np.array([*each.base_m, 1.0]))[:3].tolist()
@@ -132,7 +137,7 @@ class Hands:
 
     def feel(self, observation: Observation) -> set[str]:
         """Take note of the gripper; return the tracks that it may have taken."""
-        self.changed = False
+        self.changed, self._now_ns = False, observation.stamp_ns
         if self._signal is None or self._signal >= len(observation.proprioception):
             return set()
         closed = bool(observation.proprioception[self._signal] > 0.5)
@@ -156,9 +161,21 @@ class Hands:
     def _resume(self, closed: bool, stamp_ns: int, base_m: Point) -> None:
         """Find out at a session's first observation whether what was held still is."""
         tracks = [track for track in self._graph if track.state == "held"]
+        held = _Held(picked_ns=stamp_ns, base_m=base_m, suspects=set())
+        if len(tracks) == 1:
+            # By what it was before it is known again once it is put down.
+            held.track_id, held.labels = tracks[0].id, dict(tracks[0].label_shares)
+            held.appearance.add(tracks[0].appearance.shares(), 1.0)
+        elif closed:
+            # The process may have died before it was decided what was taken.
+            held.suspects = {track.id for track in self._within_reach(base_m)}
         if closed:
-            track_id = tracks[0].id if len(tracks) == 1 else ""
-            self._held = _Held(picked_ns=stamp_ns, base_m=base_m, suspects=set(), track_id=track_id)
+            self._held = held
+        elif held.track_id:
+            # It may have died before the thing was seen where it was put.
+            glimpses = [t.number for t in self._graph if not t.confirmed and t.first_seen_ns > tracks[0].arrived_ns]
+            first = min(glimpses, default=self._graph.next_number)
+            self._released.append(_Released(held, stamp_ns, base_m, first, was_seen=False))
         for track in tracks:
             if self._held is None or track.id != self._held.track_id:
                 doubt(track)
@@ -249,9 +266,9 @@ class Hands:
     def end(self, result: ViewResult) -> None:
         """Decide at a session's end what is still open."""
         for released in self._released:
-            self._place(released, released.placed_ns, result, True)
+            self._place(released, self._now_ns, result, True)
         if self._held is not None and not self._held.track_id and self._held.n_seen >= MIN_SEEN:
-            self._decide(self._held, self._held.picked_ns, result)
+            self._decide(self._held, self._now_ns, result)
         self._held, self._released = None, []
 
     def _within_reach(self, base_m: Point) -> list[Track]:
@@ -294,7 +311,7 @@ class Hands:
                 return True  # The gripper closed on nothing, or for a moment only.
             self._decide(held, stamp_ns, result)
         old = self._graph.get(held.track_id)
-        if old is None or old.state != "held":
+        if old is None or not old.intervals or old.intervals[-1].state != "held":
             return True
         new = self._newcomer(released, held, late)
         if new is not None:
@@ -302,7 +319,11 @@ class Hands:
             self._graph.merge(old.id, new.id)
             result.removed_ids.add(new.id)
         elif late and held.last is not None:
-            put_down_unseen(old, box_between(held.last.low_m, held.last.high_m), released.placed_ns, self._session)
+            box = box_between(held.last.low_m, held.last.high_m)
+            put_down_unseen(old, box, released.placed_ns, stamp_ns, self._session)
+            self._graph.touch(old)
+        elif late:
+            doubt(old)  # It was never seen in this session's hand: where it was put, nobody knows.
             self._graph.touch(old)
         else:
             return False
@@ -314,10 +335,11 @@ class Hands:
         scored = [
             (_alike(held, track), -track.number, track)
             for track in self._within_reach(released.base_m)
-            if track.number >= released.next_number and (late or track.confirmed)
+            if track.number >= released.next_number and (late or track.confirmed) and track.source == "seen"
         ]
         score, _, track = max(scored, key=lambda each: each[:2], default=(0.0, 0, None))
-        return track if score >= self._config.least_alike else None
+        least = self._config.least_alike if released.was_seen else self._config.least_alike_later
+        return track if score >= least else None
 
 
 def _alike(held: _Held, track: Track) -> float:

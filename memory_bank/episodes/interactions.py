@@ -77,6 +77,7 @@ def _interaction(
         picked_from_id=origin.id if origin else "",
         pick_keyframe=_keyframe_at(archive, held.session, held.valid_from_ns),
         placed_ns=held.valid_to_ns,
+        is_held=held.valid_to_ns is None and track.state == "held",
         placed_m=after.position_m if after else None,
         placed_room=rooms.name_at(after.position_m) if after else "",
         placed_on=target.label if target else "",
@@ -136,8 +137,10 @@ def visits_of(
     room_ids = rooms.ids_at(columns.positions_m[:, :2].astype(float))
     centers = {room.id: np.array(room.center_m[:2]) for room in rooms.room_map.rooms}
     visits: list[RoomVisit] = []
-    for session in dict.fromkeys(columns.sessions):
-        rows = [row for row, name in enumerate(columns.sessions) if name == session]
+    rows_of: dict[str, list[int]] = {}
+    for row, session in enumerate(columns.sessions):
+        rows_of.setdefault(session, []).append(row)
+    for session, rows in rows_of.items():
         for run in _runs([room_ids[row] for row in rows], columns.stamps_ns[rows], config):
             room_id, start, stop, entered_ns, left_ns = run
             inside = [rows[place] for place in range(start, stop) if room_ids[rows[place]] == room_id]

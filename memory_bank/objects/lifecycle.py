@@ -89,6 +89,9 @@ def observe(track: Track, thing: Measured, stamp_ns: int, session: str, config: 
     track.existence = min(0.99, track.existence + 0.25 * (1.0 - track.existence) * thing.score)
     if track.state == "gone":
         _begin(track, "present", "seen_again", stamp_ns, stamp_ns, session)
+    elif track.state == "unknown" and track.intervals and track.intervals[-1].state == "held":
+        # Nobody saw how it left the gripper, but there it stands.
+        _begin(track, "moved", "placed", stamp_ns, stamp_ns, session)
     elif track.state == "unknown":
         track.state = track.intervals[-1].state if track.intervals else "present"
         track.epoch += 1
@@ -189,10 +192,10 @@ def put_down(old: Track, new: Track, placed_ns: int, known_ns: int, session: str
     _begin(old, "moved", "placed", max(placed_ns, picked_ns), known_ns, session, max(placed_ns, picked_ns))
 
 
-def put_down_unseen(track: Track, box: Box, placed_ns: int, session: str) -> None:
+def put_down_unseen(track: Track, box: Box, placed_ns: int, known_ns: int, session: str) -> None:
     """Let a thing that was held lie about where the robot let go of it, though it was not seen there."""
     track.box, track.voxels, track.existence = box, VoxelCloud(), min(track.existence, 0.5)
-    _begin(track, "moved", "placed", placed_ns, placed_ns, session, placed_ns)
+    _begin(track, "moved", "placed", placed_ns, known_ns, session, placed_ns)
 
 
 def absorb(keep: Track, lose: Track) -> None:

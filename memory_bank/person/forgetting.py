@@ -160,6 +160,9 @@ class _Search:
         place = _place_at(track, view.stamp_ns)
         if self._is_meant(track) and self._in_region(place):
             return True
+        for start_ns, stop_ns in [] if self._object is None else self._carryings(self._object):
+            if start_ns <= view.stamp_ns and (stop_ns is None or view.stamp_ns <= stop_ns):
+                return True
         return any(picture_may_show(view.camera_position_m, place, box) for box in self._shown_at(view.stamp_ns))
 
     @property
@@ -227,12 +230,24 @@ class _Search:
                 reach_m = min(FARTHEST_SEEN_M, PIXELS_PER_M * max(stay.box.size_m))
                 found |= self._showing(stay.box, OBJECT_PIXELS, reach_m, ends, sessions)
                 windows.append(ends)
+        for start_ns, stop_ns in self._carryings(track):
+            ends = (_latest(forget.since_ns, start_ns), _earliest(forget.until_ns, stop_ns))
+            found.update(self._state.keyframes.indices(since_ns=ends[0], until_ns=ends[1], sessions=sessions).tolist())
         for since_ns, until_ns in windows:
             found.update(
                 self._state.keyframes.indices(
                     since_ns=since_ns, until_ns=until_ns, sessions=sessions, track_ids=names
                 ).tolist()
             )
+        return found
+
+    def _carryings(self, track: Track) -> list[tuple[int, int | None]]:
+        """Return from when to when the robot held a thing: it is in the picture then, though no keyframe lists it."""
+        found: list[tuple[int, int | None]] = []
+        for stay in track.intervals:
+            if stay.state == "held" and self._in_region(stay.box):
+                is_over = stay.valid_to_ns is None and track.state != "held"
+                found.append((stay.valid_from_ns, track.last_seen_ns if is_over else stay.valid_to_ns))
         return found
 
     def _showing(

@@ -52,8 +52,8 @@ _ACTS: tuple[tuple[Act, str], ...] = (
              r"fetch(?:ed)?|collect(?:ed)?"),
     ("place", r"plac(?:ed|e|ing)|put(?:ting)?(?: down| away)?|set(?: down)?|laid(?: down)?|dropp?(?:ed)?(?: off)?|"
               r"deposit(?:ed)?|left|leave|deliver(?:ed)?|releas(?:ed|e)|returned"),
-    ("touch", r"interact(?:ed|ing)?(?: with)?|handl(?:ed|e|ing)|rearrang(?:ed|e|ing)|mov(?:ed|e|ing)|touch(?:ed|ing)?|"
-              r"manipulat(?:ed|e)|carr(?:ied|y|ying)|transport(?:ed)?|relocat(?:ed|e)|us(?:ed|e|ing)|displac(?:ed|e)|"
+    ("touch", r"interact(?:ed|ing)?(?: with)?|handl(?:ed|e|ing)|rearrang(?:ed|e|ing)|mov(?:ed|e|ing)|"
+              r"(?:un)?touch(?:ed|ing)?|manipulat(?:ed|e)|carr(?:ied|y|ying)|transport(?:ed)?|relocat(?:ed|e)|us(?:ed|e|ing)|displac(?:ed|e)|"
               r"work(?:ed|ing)? with|deal(?:t)? with|brought|held|h[eo]ld(?:ing)?"),
 )  # fmt: skip
 _ANY_ACT = re.compile("|".join(rf"\b(?P<{act}>{words})\b" for act, words in _ACTS))

@@ -379,7 +379,7 @@ def _rooms(instruction: Instruction, memory: Recollection) -> tuple[Meant, ...]:
     elif instruction.entered is not None:
         times = {one: sum(v.room_id == one for v in memory.visits) for one in visited}
         ids = [_end(times, instruction.entered)] if times else []
-    elif clause.acts:
+    elif clause.acts or clause.is_negated:
         chosen = _interactions(instruction, memory) if not clause.is_negated else list(memory.interactions)
         acts = [act for act in clause.acts if act != "touch"] or ["pick", "place"]
         worked = [r for i in chosen for act, r in (("pick", i.picked_room), ("place", i.placed_room)) if act in acts]

@@ -5,9 +5,9 @@ on which you placed the red mug", "all the tables you picked something up from")
 most time") or a moment ("back to where you were at 14:05").
 
 What a relative clause asks for is told by its gap: "the object that you placed on a table" lacks what was placed,
-"the table that you placed an object on" lacks where. Conditions may be combined: an order ("third", "second to last",
-"right after the mug", "between the mug and the book"), a time of day, how long or how far it was carried, where it was
-taken or put, colour, size, and how far it is from here.
+"the table that you placed an object on" lacks where. Conditions may be combined: a day ("yesterday"), an order
+("third", "second to last", "right after the mug", "between the mug and the book"), a time of day, how long or how far
+it was carried, where it was taken or put, colour, size, and how far it is from here.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ EXAMPLES = (
 
 Target = Literal["object", "furniture", "room", "moment"]
 End = Literal["most", "least"]
+Day = Literal["today", "yesterday"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Instruction:
     """Right after what was done with this."""
     before: Thing | None = None
     """Right before."""
+    day: Day | None = None
+    """On which day it was done; None is ever."""
     at_s: int | None = None
     """Time of day, seconds since midnight."""
     took: End | float | None = None
@@ -133,22 +136,24 @@ def _normalised(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).lower().replace("’", "'").replace("n't ", " not ")
     text = re.sub(r"\b(i|we|the robot)\b(?= (?:were|was|did|have|had|interact|pick|plac|put|mov|carr|took|handl))",
                   "you", text)  # fmt: skip
-    text = re.sub(r"\b(?:earlier |during )?(?:today|(?:on |in )?(?:this|the) (?:day|session))\b", " ", text)
     text = re.sub(r"\byou (?:have|had)\b(?! to)", "you", text)
     text = re.sub(r"[^\w\s:,.'-]|[.](?!\d)", " ", text)
     return " ".join(text.split()).strip(" ,")
 
 
 def _parse(words: _Words) -> Instruction:
+    day = words.take(r",? ?\b(?:earlier |during )?(?:today|(?:on |in )?this day|(?P<past>yesterday))\b")
     in_order = words.take(r",? ?\b(?:in (?:this|that|the (?:given|same|stated|following)) order|one after the other)\b")
     words.take(r"^please(?:$| )")
     words.take(r"^(?:of|among|out of) (?:all )?the rooms (?:that )?you (?:were in|visited|went to|entered) ?,? ", "")
     if words.take(rf"^(?:{_GO})?(?:the )?(?:one|place) where (?=you (?:spent|stayed))", "the room where ") is None:
         words.take(rf"^{_GO}", "")
     if (moment := _moment(words)) is not None:
-        return Instruction("moment", at_s=moment)
+        return replace(Instruction("moment", at_s=moment), day=_day_of(day))
+    words.take(r"^(?:any|some)?one of (?:the |all the )?(?=\w+)", "any one of ")
+    words.take(r"^everything\b", "all objects")
     every = words.take(r"^(?:to )?(?:all|every|each|both)(?: one)?(?: of)?\b", "") is not None
-    found = Instruction("object", every=every)
+    found = replace(Instruction("object", every=every), day=_day_of(day))
     found = _take_room_measure(words, found)
     found = _take_extent(words, found)
     found = _take_time(words, found)
@@ -157,12 +162,19 @@ def _parse(words: _Words) -> Instruction:
     return _take_head(words, found)
 
 
+def _day_of(match: re.Match[str] | None) -> Day | None:
+    if match is None:
+        return None
+    return "yesterday" if match["past"] else "today"
+
+
 def _moment(words: _Words) -> int | None:
     """Return the time of day of "where you were at 14:05"."""
     spot = r"(?:(?:the |that )?(?:place|spot|position|location|pose|point) )?"
     match = re.fullmatch(
-        rf"(?:to )?{spot}(?:where |at which |in which |that |)you (?:were|stood|stayed|paused|rested|found yourself)"
-        rf"(?: standing| staying| resting| at| in|)*,? (?:at|around|about) (?:about )?{_CLOCK}",
+        rf"(?:to )?(?:{spot}(?:where |at which |in which |that |)"
+        r"you (?:were|stood|stayed|paused|rested|found yourself|had)(?: standing| staying| resting| at| in|)*"
+        rf"|your (?:place|spot|position|location|pose)),? (?:at|around|about) (?:about )?{_CLOCK}",
         words.text,
     )
     return None if match is None else _of_day_s(match["clock"])
@@ -219,6 +231,14 @@ def _take_extent(words: _Words, found: Instruction) -> Instruction:
         if match is not None:
             end: End = "least" if re.fullmatch(_NEAR, match["end"]) else "most"
             found = replace(found, distance=end, distance_to=thing_of(match["to"]))
+    if found.distance is None:
+        match = words.take(
+            rf"^(?:the )?(?P<head>{_FAR}|{_NEAR}) (?=\w)"
+            rf"|,? (?:that|which) (?:is|are|lies|stands)(?: now)?(?: the)? (?P<tail>{_FAR}|{_NEAR})(?: away)?$"
+        )
+        if match is not None:
+            near = re.fullmatch(_NEAR, match["head"] or match["tail"])
+            found = replace(found, distance="least" if near else "most")
     took = r"(?:,? ?(?:that|which|whose) )?(?:took|needed|required|lasted|cost)(?: you)?"
     number = r"(?:about |around |roughly )?(?P<n>\d{1,6}) ?(?P<unit>s|seconds?|min|minutes?)\b"
     for pattern in (
@@ -290,6 +310,14 @@ _FURNITURE_WORDS = frozenset(
 _OBJECT_WORDS = frozenset(
     "object objects thing things item items one ones something anything stuff what whatever".split()
 )
+_UNTOLD = frozenset("other another different single certain any one of".split())
+"""Words before "object" that narrow nothing."""
+_DONE_AFTER = re.compile(
+    r"(?<=\w) (?=(?:(?:placed|put|dropped|deposited)(?: down)? (?:on|onto|in|into|inside|upon|by|at)|"
+    r"(?:taken|picked|grabbed|lifted|removed|fetched)(?: up)? (?:from|off|out of|in|by)|"
+    r"(?:handled|rearranged|moved|carried|touched|manipulated|transported)(?: (?:from|to|in|by|at|first|last)|$))\b)"
+)
+"""Where "the object placed on the table" goes on with what was done."""
 _DONE_WITH = re.compile(
     r"^((?:the|a|an|all|every|each|any) )*(un)?(handled|moved|touched|rearranged|carried|displaced) "
 )
@@ -303,6 +331,8 @@ def _take_head(words: _Words, found: Instruction) -> Instruction:
     text = re.sub(r"\b(?:pieces? of furniture|furniture pieces?)\b", "furniture", words.text).strip(" ,")
     match = _RELATIVE.search(text)
     head, rest = (text, "") if match is None else (text[: match.start()], text[match.end() :])
+    if match is None and (done_after := _DONE_AFTER.search(head)) is not None:
+        head, rest = head[: done_after.start()], head[done_after.end() :]
     head = head.strip(" ,")
     clause = read_clause(rest, is_pied=bool(match and match["pied"]))
     done = _DONE_WITH.match(head)
@@ -310,6 +340,7 @@ def _take_head(words: _Words, found: Instruction) -> Instruction:
         # "the handled object"
         head, clause = head[done.end() :], Clause(acts=("touch",), is_negated=bool(done[2]))
     thing = thing_of(head)
+    _check_meant(rest, thing, clause, is_narrowed=found != Instruction("object", every=found.every, day=found.day))
     last = thing.label.split()[-1] if thing.label else ""
     if last in _ROOM_WORDS and len(thing.label.split()) == 1:
         return replace(found, target="room", clause=clause)
@@ -318,6 +349,8 @@ def _take_head(words: _Words, found: Instruction) -> Instruction:
     if last in _FURNITURE_WORDS:
         return replace(found, target="furniture", head=Thing("", thing.colour), clause=clause)
     if last in _OBJECT_WORDS or not thing.label:
+        is_many = last in ("objects", "things", "items") and not (found.ordinals or head.startswith("any "))
+        found = replace(found, every=found.every or is_many)
         if not thing.label and not (found.ordinals or clause.acts):
             raise ValueError("it does not say where to go")
         # "the third one that you placed something on"
@@ -327,3 +360,20 @@ def _take_head(words: _Words, found: Instruction) -> Instruction:
     thing = Thing(singular(thing.label), thing.colour)
     target = "furniture" if clause.lacks_place else "object"
     return replace(found, target=target, head=thing, clause=clause, every=found.every and (plural or found.every))
+
+
+def _check_meant(rest: str, thing: Thing, clause: Clause, *, is_narrowed: bool) -> None:
+    """Refuse what would be understood by halves.
+
+    Raises:
+        ValueError: The clause tells of, or denies, something other than an act, or the noun has an unknown adjective.
+    """
+    if rest.strip() and not (clause.acts or clause.is_negated or is_narrowed):
+        raise ValueError(f"I know what I did with things, not {rest.strip()!r}")
+    if clause.is_negated and not clause.acts and not re.search(r"\b(?:nothing|anything)\b", rest):
+        raise ValueError(f"I know what I did not do with things, not {rest.strip()!r}")
+    label = thing.label.split()
+    if label and label[-1] in _OBJECT_WORDS | _FURNITURE_WORDS | _ROOM_WORDS:
+        unknown = [word for word in label[:-1] if word not in _UNTOLD]
+        if unknown:
+            raise ValueError(f"I cannot tell what is {' '.join(unknown)!r}")

@@ -9,6 +9,7 @@ judged.
     model           robot, table and a task's props as one MuJoCo model
     rendering       offscreen pictures, depth and instances
     table           what a task may see and do of all this
+    world           that, in the running model
     waypoints       the expert's way of moving
     tasks           one file each
 """

@@ -1,4 +1,4 @@
-"""Makes MIKASA-Robo's environments, rendered by Vulkan: on a GPU where there is a driver, otherwise by lavapipe."""
+"""Makes MIKASA-Robo's environments, simulated and rendered (by Vulkan, with lavapipe) on the processor."""
 
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ DONE = (
         placed_ns=DAY_1_NS + 40 * SECOND, placed_m=(1.2, -0.5, 0.8), placed_room="kitchen",
     ),
     Interaction(
-        object_id="o5", label="mug", session="day-1", picked_ns=DAY_1_NS + 50 * SECOND, picked_from_m=(1.0, 1.0, 0.8)
+        object_id="o5", label="mug", session="day-1", picked_ns=DAY_1_NS + 50 * SECOND, picked_from_m=(1.0, 1.0, 0.8),
+        is_held=True,
     ),
 )  # fmt: skip
 VISIT = RoomVisit(

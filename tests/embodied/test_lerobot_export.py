@@ -202,6 +202,10 @@ def nan_state(messages: List[StreamMessage]) -> List[StreamMessage]:
     return [*messages[:3], bad, *messages[4:]]
 
 
+def gap(messages: List[StreamMessage]) -> List[StreamMessage]:
+    return [*messages[:3], *messages[4:]]
+
+
 @pytest.mark.parametrize(
     ("second", "words"),
     [
@@ -214,6 +218,7 @@ def nan_state(messages: List[StreamMessage]) -> List[StreamMessage]:
         (session("b", depth=None), "observation.depth.head: expected image"),
         (session("b", proprioception=np.zeros(2, np.float32)), "observation.state: expected float32"),
         (nan_state(session("b")), "observation.state: expected finite numbers"),
+        (gap(session("b")), "expected observation 2 after 1, got 3"),
         (session("b", n=1), "two observations or more"),
         (session("b", n=0), "two observations or more"),
     ],
@@ -245,6 +250,30 @@ def test_a_folder_with_files_is_left_alone(exporter: Any, tmp_path: Path) -> Non
     assert (tmp_path / "set" / "mine.txt").read_text() == "mine"
     with pytest.raises(ValueError, match="at least one log"):
         exporter.export_lerobot([], tmp_path / "other")
+
+
+def test_a_session_that_was_cut_off_is_exported_with_a_warning(
+    exporter: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, cut = write(tmp_path, session("whole")), write(tmp_path, session("cut")[:-2])
+    exporter.export_lerobot([whole], tmp_path / "a")
+    assert not caplog.messages
+    assert exporter.export_lerobot([cut], tmp_path / "b").n_frames == N_OBSERVATIONS - 2
+    assert caplog.messages == [f"{cut}: its session was cut off; the episode is what came before"]
+
+
+def test_a_dataset_takes_the_place_of_the_empty_folder_and_of_no_other(
+    exporter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = write(tmp_path, session())
+    for name in ("set", "set.partial"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "set.partial" / "mine.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path / "set")
+    exporter.export_lerobot([log], ".")
+    assert (tmp_path / "set" / "meta" / "info.json").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["day-1.mcap", "set", "set.partial"]
+    assert (tmp_path / "set.partial" / "mine.txt").read_text() == "mine"
 
 
 def test_the_command_writes_a_dataset_of_several_logs(

@@ -103,6 +103,12 @@ def test_the_reader_answers_what_captions_tell(text: str, frames: list[int]) -> 
     assert Reader(captions()).answer(text) == frames
 
 
+def test_of_names_of_one_length_the_first_by_its_letters_is_meant_in_every_process() -> None:
+    words = ("lamp", "vase", "sofa", "book", "bowl", "ball", "fork", "oven")
+    seen = [Caption(n, n, {word: 0.1}, False, "") for n, word in enumerate(words)]
+    assert Reader(seen).answer("go to an object that you did not interact with") == [words.index("ball")]
+
+
 def test_a_reader_without_captions_has_no_answer() -> None:
     assert Reader([]).answer("go to the mug") == []
 

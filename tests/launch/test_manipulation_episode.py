@@ -55,7 +55,7 @@ def test_each_demonstration_is_a_log_a_truth_and_a_row(recorded: tuple[Path, Dem
     run, summary = recorded
     assert (summary.n_episodes, summary.n_successes, summary.success) == (2, 2, 1.0)
     assert [row.seed for row in summary.episodes] == [5, 6]
-    assert sorted(path.stem for path in (run / "logs").glob("*.mcap")) == ["reach-000005", "reach-000006"]
+    assert sorted(path.stem for path in (run / "logs").glob("*.mcap")) == ["reach-000000", "reach-000001"]
     for row in summary.episodes:
         truth = read_task_truth(run / "truth" / f"{row.session}.json")
         assert (truth.task_seed, truth.success_seq, truth.n_steps) == (row.seed, row.success_seq, row.n_steps)
@@ -69,7 +69,7 @@ def test_a_log_says_what_the_robot_was_told_and_holds_what_the_expert_did(
     recorded: tuple[Path, DemonstrationsSummary],
 ) -> None:
     run, _ = recorded
-    path = run / "logs" / "reach-000005.mcap"
+    path = run / "logs" / "reach-000000.mcap"
     start, *observations = read_session(path)
     assert isinstance(start, SessionStart)
     assert (start.instruction, start.action_names) == ("go to the red square", ("dx", "dy", "gripper"))
@@ -87,7 +87,7 @@ def test_a_log_says_what_the_robot_was_told_and_holds_what_the_expert_did(
 
 def test_the_recorder_keeps_what_each_camera_has(recorded: tuple[Path, DemonstrationsSummary]) -> None:
     run, _ = recorded
-    path = run / "logs" / "reach-000005.mcap"
+    path = run / "logs" / "reach-000000.mcap"
     first = next(m for m in read_session(path) if isinstance(m, Observation))
     above, wrist = first.cameras
     assert above.depth is not None
@@ -106,7 +106,9 @@ def test_the_memory_watches_if_it_is_asked_to(recorded: tuple[Path, Demonstratio
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"task": None}, "task: expected one"),
+        ({"task": None}, "task: expected one of cue_delay, .*, got None"),
+        ({"task": "no-such-task"}, "task: expected one of cue_delay, .*, got 'no-such-task'"),
+        ({"simulator": "mikasa", "task": "cue_delay"}, "task: expected one of RememberColor3-VLA-v0, "),
         ({"simulator": "houses"}, "task: expected none"),
         ({"simulator": "mikasa", "remember": True}, "remember: expected"),
         ({"mesh": True}, "mesh: expected a house"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,16 @@ import numpy as np
 import pytest
 
 from embodied.errors import NotUnderstood
-from embodied.messages import FindGoals, GoalsReply, Interaction, InteractionsReply, ListInteractions, Recall, RoomVisit
+from embodied.messages import (
+    FindGoals,
+    Forget,
+    GoalsReply,
+    Interaction,
+    InteractionsReply,
+    ListInteractions,
+    Recall,
+    RoomVisit,
+)
 from memory_bank.bank import MemoryBank
 from memory_bank.file_client import open_memory
 from memory_bank.mapper import MapperConfig
@@ -164,6 +174,77 @@ def test_a_memory_opened_anew_knows_the_same(day: Day) -> None:
         backend.close()
 
 
+def test_a_thing_is_forgotten_with_every_frame_that_shows_it_in_hand(tmp_path: Path) -> None:
+    day = live(tmp_path / "memory.db")
+    mug, ball = interactions(day.memory)
+    day.memory.handle(Forget(object_id=mug.object_id))
+    assert [left.object_id for left in interactions(day.memory)] == [ball.object_id]
+    archive = day.memory.state.keyframes
+    left = {keyframe.seq for keyframe in archive.whole(archive.indices().tolist())}
+    assert left
+    assert not left & set(range(day.picked_seq, day.placed_seq + 1))
+    assert goals(day.memory, "go to the first object you moved").goals[0].label == "ball"
+
+
+def test_a_session_is_forgotten_with_its_interactions_and_stays(tmp_path: Path) -> None:
+    day = live(tmp_path / "memory.db")
+    assert interactions(day.memory)
+    day.memory.handle(Forget(session="day"))
+    reply = day.memory.handle(ListInteractions())
+    assert reply == InteractionsReply(interactions=(), visits=())
+
+
+def test_today_and_yesterday_are_different_days(tmp_path: Path) -> None:
+    day = live(tmp_path / "memory.db")
+    robot = day.robot
+    robot.end()
+    robot.rest(86_400.0)
+    robot.start("next day")
+    robot.look(3)
+    robot.pick(BLUE_MUG)
+    robot.go(AT_DESK)
+    robot.place(-2.1, -0.1, 0.78)
+    first, today, yesterday = (
+        goals(day.memory, f"go to the first object you interacted with {when}").goals[0].object_id
+        for when in ("", "today", "yesterday")
+    )
+    assert first == yesterday != today
+    (goal,) = goals(day.memory, "go to a mug that you did not interact with today").goals
+    assert goal.object_id == first
+    assert goals(day.memory, "go back to where you were at 0:05 yesterday").unknown
+
+
+@pytest.mark.parametrize("died", ["before it was decided what was taken", "on the way", "as it was put down"])
+def test_a_process_that_dies_loses_no_interaction_and_doubles_none(tmp_path: Path, died: str) -> None:
+    first = MemoryBank(MapperConfig(), SimulatorPerception(), SqliteStore(tmp_path / "memory.db"))
+    robot = PickingRobot(first.take)
+    robot.start("day")
+    robot.pose = AT_TABLE
+    robot.look(6)
+    robot.pick(RED_MUG, n_frames=2 if died.startswith("before") else 6)
+    if died.startswith("as"):
+        robot.go(AT_DESK)
+        robot.place(-2.1, 0.3, 0.78, n_frames=1)
+    first.commit()
+    copied = tmp_path / "died"
+    copied.mkdir()
+    for file in tmp_path.glob("memory.db*"):
+        shutil.copy(file, copied)
+    memory = MemoryBank(MapperConfig(), SimulatorPerception(), SqliteStore(copied / "memory.db"))
+    robot.take = memory.take
+    robot.start("again")
+    robot.look(3)
+    if robot.held is not None:
+        robot.go(AT_DESK)
+        robot.place(-2.1, 0.3, 0.78)
+    robot.look(8)
+    robot.end()
+    (mug,) = interactions(memory)
+    assert (mug.label, mug.picked_from, mug.placed_on) == ("mug", "table", "desk")
+    reds = [track for track in memory.state.frame.graph.confirmed() if (track.label, track.colour) == ("mug", "red")]
+    assert [track.id for track in reds] == [mug.object_id]
+
+
 def test_a_held_thing_is_told_to_be_held(tmp_path: Path) -> None:
     memory = MemoryBank(MapperConfig(), SimulatorPerception(), SqliteStore(tmp_path / "memory.db"))
     robot = PickingRobot(memory.take)
@@ -174,4 +255,11 @@ def test_a_held_thing_is_told_to_be_held(tmp_path: Path) -> None:
     answer = memory.handle(Recall(question="where is the red mug?"))
     assert "in my gripper" in answer.text  # type: ignore[union-attr]
     (held,) = interactions(memory)
-    assert (held.placed_ns, held.placed_m) == (None, None)
+    assert (held.placed_ns, held.placed_m, held.is_held) == (None, None, True)
+    # It was put down while nobody looked.
+    robot.end()
+    robot.held = None
+    robot.start("later")
+    robot.look(1)
+    (lost,) = interactions(memory)
+    assert (lost.placed_ns, lost.is_held) == (None, False)

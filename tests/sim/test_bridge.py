@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import zmq
 
+from arm_simulator import TASK, ArmSimulator
 from embodied.codec import Codec, pack
 from embodied.errors import DeadlineExceeded, EmbodiedError, ProcessError
 from embodied.messages import (
@@ -25,9 +26,10 @@ from embodied.messages import (
 )
 from embodied.process import ProcessConfig, ProcessLink
 from embodied.transport import LatestSubscriber, LosslessConsumer, RpcClient
-from sim.bridge import Bridge, BridgeConfig
+from sim.bridge import Bridge, BridgeConfig, BridgeWorld
 from sim.house_world import HouseWorld
 from sim.houses_simulator import CameraSettings, HousesSettings, HousesSimulator
+from sim.manipulation import TaskWorld
 from sim.operator_messages import (
     ChangeHouse,
     EndSession,
@@ -54,7 +56,7 @@ def without_mug(scene: Scene, seed: int) -> tuple[Scene, list[TrueChange]]:
 class Rig:
     """A bridge in a thread, and everybody else's ends of its wires."""
 
-    def __init__(self, directory: Path, **changed: Any) -> None:
+    def __init__(self, directory: Path, world: BridgeWorld | None = None, **changed: Any) -> None:
         fields: dict[str, Any] = {
             "pipe": f"ipc://{directory}/pipe",
             "latest": f"ipc://{directory}/latest",
@@ -70,6 +72,7 @@ class Rig:
         self.config = BridgeConfig(**{**fields, **changed})
         self.link = ProcessLink(ProcessConfig(name="bridge"))
         self.error: EmbodiedError | None = None
+        self._world = world
         self._bound = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -83,8 +86,8 @@ class Rig:
     def _run(self) -> None:
         scene = furnished_room()
         try:
-            simulator = HousesSimulator(scene, self.config.simulator)
-            with Bridge(self.config, self.link, HouseWorld(scene, simulator, without_mug)) as bridge:
+            world = self._world or HouseWorld(scene, HousesSimulator(scene, self.config.simulator), without_mug)
+            with Bridge(self.config, self.link, world) as bridge:
                 self._bound.set()
                 bridge.run()
         except EmbodiedError as error:
@@ -297,6 +300,16 @@ def test_a_lost_consumer_halts_the_robot_and_ends_the_bridge(tmp_path: Path) -> 
     rig.start()
     rig.memory.close(linger_ms=0)
     rig.send(0, n_steps=40)
+    rig.join()
+    assert isinstance(rig.error, ProcessError)
+    assert "memory" in str(rig.error)
+    rig.close()
+
+
+def test_a_consumer_lost_in_a_demonstration_ends_the_bridge_as_well(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, TaskWorld(ArmSimulator()))
+    rig.operator.call(StartSession(session="day-1", stamp_ns=START_NS, task=TASK, demonstrate=True))
+    rig.memory.close(linger_ms=0)
     rig.join()
     assert isinstance(rig.error, ProcessError)
     assert "memory" in str(rig.error)

@@ -96,6 +96,7 @@ def test_a_bumper_is_reported() -> None:
         ({"actions": np.zeros(3, dtype=np.float32)}, "malformed"),
         ({"actions": np.full((1, 3), np.nan, dtype=np.float32)}, "malformed"),
         ({"actions": np.full((1, 3), np.inf, dtype=np.float32)}, "malformed"),
+        ({"actions": np.full((1, 3), -1e300)}, "malformed"),
         ({"actions": np.zeros((1, 3), dtype=np.int32)}, "malformed"),
         ({"observation_seq": 1}, "malformed"),
     ],

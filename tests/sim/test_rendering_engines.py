@@ -124,6 +124,14 @@ def test_machine_code_is_chosen_where_numba_is_and_only_there(monkeypatch: pytes
     assert Renderer(room_scene(), ROUGH).engine == "plain"
 
 
+def test_a_numba_that_does_not_load_costs_time_and_no_frame(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "sim.compiled_renderer", None)
+    assert Renderer(room_scene(), ROUGH).engine == "plain"
+    assert "numba is installed but fails" in caplog.text
+
+
 def test_asking_for_machine_code_without_numba_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sim.compiled_renderer", None)
     with pytest.raises(ConfigurationError, match="extra rendering"):

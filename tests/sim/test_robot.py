@@ -110,6 +110,11 @@ def test_limits_keep_the_direction(twist: tuple[float, float, float]) -> None:
     assert forward * twist[1] - left * twist[0] == pytest.approx(0.0, abs=1e-4 * (1 + np.hypot(*twist[:2])))
 
 
+def test_the_greatest_twist_is_cut_like_any_other() -> None:
+    twist = np.array([[3e38, 3e38, -3e38]], dtype=np.float32)
+    np.testing.assert_allclose(limit_twists(twist, RobotSettings()), [[0.8 / 2**0.5, 0.8 / 2**0.5, -1.6]], rtol=1e-6)
+
+
 def test_a_start_inside_of_furniture_is_refused() -> None:
     with pytest.raises(ValueError, match="room around it"):
         robot_at(1.0, 0.0, 0.0)

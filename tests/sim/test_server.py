@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from embodied.config import save_config
+from embodied.errors import ConfigurationError
 from embodied.messages import ActionRequest, Observation
 from embodied.transport import LatestSubscriber, RpcClient, RpcServer
 from sim.bridge import BridgeConfig
 from sim.habitat_dataset import write_dataset
 from sim.houses_simulator import CameraSettings, HousesSettings
 from sim.operator_messages import GetOperatorStatus, OperatorResponse
+from sim.server import open_world
 from sim_scenes import furnished_room
 
 DEADLINE_S = 20.0
@@ -55,6 +57,11 @@ def test_an_address_in_use_is_one_clear_line(tmp_path: Path) -> None:
     last = log.strip().splitlines()[-1]
     assert last.startswith("bridge: AddressInUse: ")
     assert "actions" in last
+
+
+def test_a_house_without_a_dataset_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="dataset: expected a scene dataset"):
+        open_world(config_of(tmp_path, ""))
 
 
 @pytest.mark.parametrize("content", [None, "{", "{}"])

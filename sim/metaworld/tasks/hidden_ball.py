@@ -28,17 +28,7 @@ class HiddenBall(MemoryTask):
     instruction = "When the lamp turns green, touch the cup that hides the ball."
     props = (
         SIGNAL,
-        *(
-            Prop(
-                f"cup_{i}",
-                "cup",
-                "cylinder",
-                (_CUP_RADIUS_M, _CUP_RADIUS_M, _CUP_HALF_HEIGHT_M),
-                (0.2, 0.35, 0.7),
-                True,
-            )
-            for i in range(_N_CUPS)
-        ),
+        *(Prop(f"cup_{i}", "cup", "cylinder", _CUP_SIZE_M, _CUP_COLOR, True) for i in range(_N_CUPS)),
         Prop("ball", "ball", "sphere", (_BALL_RADIUS_M, _BALL_RADIUS_M, _BALL_RADIUS_M), (0.95, 0.45, 0.05)),
     )
     n_answers = _N_CUPS

@@ -10,6 +10,9 @@ from memory_bank.objects.track import Track
 from memory_bank.perception.simulator import SimulatorPerception, SimulatorPerceptionConfig
 from pick_world import AT_DESK, AT_TABLE, BLUE_MUG, RED_MUG, ROOM, PickingRobot
 
+UNSEEN = Thing("mug", (0.0, 0.0, 0.0), (0.002, 0.002, 0.002), RED)
+"""Too small to be seen, even in hand."""
+
 
 def mapper_of(noise: float = 0.0) -> Mapper:
     perception = SimulatorPerception(SimulatorPerceptionConfig(dropout=noise, label_noise=noise, seed=3))
@@ -83,6 +86,26 @@ def test_of_two_of_a_kind_the_one_in_hand_is_known(thing: Thing, colour: str) ->
     assert the(mapper, "mug", colour).state == "moved"
 
 
+def test_of_two_that_are_both_missing_the_one_that_looks_like_it_was_taken() -> None:
+    for thing, colour in ((RED_MUG, "red"), (BLUE_MUG, "blue")):
+        mapper = mapper_of()
+        robot = looked_around(mapper)
+        robot.world.things = tuple(each for each in robot.world.things if each.label != "mug")
+        robot.pick(thing, n_frames=5)
+        (held,) = [track for track in mapper.graph if track.state == "held"]
+        assert held.colour == colour
+
+
+def test_what_stands_near_the_hand_is_not_in_it() -> None:
+    near = Thing("mug", (1.85, 0.0, 0.78), (0.1, 0.1, 0.12), RED)
+    mapper = mapper_of()
+    robot = looked_around(mapper, (*ROOM[:2], near))
+    robot.pick(UNSEEN, n_frames=8)
+    robot.held = None
+    robot.look(3)
+    assert causes(the(mapper, "mug", "red")) == [("present", "seen_first")]
+
+
 def test_of_two_that_look_the_same_the_one_that_is_missing_was_taken() -> None:
     twin = Thing("mug", (2.1, -0.25, 0.78), (0.1, 0.1, 0.12), RED)
     mapper = mapper_of()
@@ -141,16 +164,17 @@ def test_what_is_put_down_out_of_sight_lies_about_where_the_gripper_opened() -> 
     assert np.linalg.norm(np.array(track.position_m[:2]) - AT_DESK[:2]) < 1.2
 
 
-def test_what_is_held_leaves_no_trace_in_the_map_of_free_space() -> None:
-    mapper, carrying = mapper_of(), mapper_of()
-    for each, thing in ((mapper, None), (carrying, RED_MUG)):
-        robot = looked_around(each)
-        if thing is not None:
-            robot.pick(thing)
-        robot.go(AT_DESK)
-        robot.go(AT_TABLE)
-    plain, after = (each.occupancy.reply().occupancy for each in (mapper, carrying))
-    assert np.count_nonzero(after == 2) <= 1.1 * np.count_nonzero(plain == 2)
+def test_what_is_held_is_no_obstacle_in_the_map_of_free_space() -> None:
+    mapper = mapper_of()
+    robot = looked_around(mapper)
+    robot.pick(RED_MUG)
+    robot.go((0.0, 0.0, np.pi / 2))
+    robot.look(12)
+    reply = mapper.occupancy.reply()
+    column, row = np.floor((np.array([0.0, 0.6]) - np.array(reply.origin_m)[:2]) / reply.resolution_m).astype(int)
+    in_hand = reply.occupancy[row - 4 : row + 5, column - 4 : column + 5]
+    assert in_hand.shape == (9, 9)
+    assert not (in_hand == 2).any()
 
 
 def test_a_thing_still_held_at_the_end_of_a_session_is_doubtful_in_the_next() -> None:
@@ -166,6 +190,52 @@ def test_a_thing_still_held_at_the_end_of_a_session_is_doubtful_in_the_next() ->
     track = mapper.graph.get(mug)
     assert track is not None
     assert track.state == "unknown"
+
+
+def test_a_thing_that_stands_where_it_was_taken_is_held_no_more() -> None:
+    mapper = mapper_of()
+    robot = looked_around(mapper)
+    mug = the(mapper, "mug", "red").id
+    robot.pick(RED_MUG, n_frames=5)
+    robot.end()
+    robot.world.things = (*robot.world.things, RED_MUG)
+    robot.held = None
+    robot.start("b")
+    robot.look(6)
+    track = the(mapper, "mug", "red")
+    assert track.id == mug
+    assert causes(track) == [("present", "seen_first"), ("held", "picked"), ("moved", "placed")]
+    assert track.position_m == pytest.approx(RED_MUG.center_m, abs=0.1)
+
+
+def test_a_thing_held_from_one_session_to_the_next_is_put_down_as_the_same_thing() -> None:
+    mapper = mapper_of()
+    robot = looked_around(mapper)
+    mug = the(mapper, "mug", "red").id
+    robot.pick(RED_MUG, n_frames=5)
+    robot.end()
+    robot.start("b")
+    robot.go(AT_DESK)
+    robot.place(-2.1, 0.3, 0.78)
+    track = the(mapper, "mug", "red")
+    assert track.id == mug
+    assert causes(track) == [("present", "seen_first"), ("held", "picked"), ("moved", "placed")]
+
+
+def test_what_was_not_seen_in_hand_and_not_put_down_in_sight_is_doubtful_and_nothing_else_takes_its_place() -> None:
+    mapper = mapper_of()
+    robot = looked_around(mapper)
+    mug = the(mapper, "mug", "red").id
+    robot.pick(RED_MUG, n_frames=5)
+    robot.end()
+    robot.start("b")
+    robot.held = UNSEEN
+    robot.look(1)
+    robot.held = None
+    robot.look(45)
+    track = mapper.graph.get(mug)
+    assert track is not None
+    assert (track.id, track.state) == (mug, "unknown")
 
 
 def test_a_robot_without_the_signal_takes_nothing() -> None:

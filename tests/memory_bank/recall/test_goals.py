@@ -103,6 +103,7 @@ TABLE: tuple[tuple[str, list[Any]], ...] = (
     ("go to the object you moved that is farthest from your current location", ["o6"]),
     ("go to the object you moved that is nearest to the bed", ["o6"]),
     ("go to the largest object you moved", ["o5"]),
+    ("go to a room where you did nothing", ["r4"]),
     ("visit all the objects you moved", ["o4", "o5", "o6"]),
     ("visit all the furniture you placed objects on", ["o2", "o1", "o3"]),
     ("visit all the furniture you picked objects up from", ["o1", "o3"]),

@@ -9,9 +9,9 @@ from memory_bank.recall.clauses import Clause, Place, Thing
 from memory_bank.recall.instructions import Instruction, parse_instruction
 from source_tree import ROOT
 
+TOUCHED = Clause(acts=("touch",))
 ANY = Thing()
 MUG, BOOK = Thing("mug", "red"), Thing("book")
-TOUCHED = Clause(acts=("touch",))
 
 
 def of(target: Any, **fields: Any) -> Instruction:
@@ -23,7 +23,8 @@ TABLE: tuple[tuple[str, Instruction], ...] = (
     ("please go to the red mug", of("object", head=MUG)),
     ("could you bring me to a bookshelf?", of("object", head=Thing("bookshelf"))),
     # what was handled, and what was not
-    ("head back to something you handled today", of("object", clause=Clause(acts=("touch",)))),
+    ("head back to something you handled today", of("object", day="today", clause=TOUCHED)),
+    ("go to the object you interacted with yesterday", of("object", day="yesterday", clause=TOUCHED)),
     ("drive to a toy you haven't moved", of("object", head=Thing("toy"), clause=Clause(("touch",), is_negated=True))),
     ("go to an untouched object", of("object", clause=Clause(("touch",), is_negated=True))),
     ("walk to an object you never touched", of("object", clause=Clause(("touch",), is_negated=True))),
@@ -31,6 +32,10 @@ TABLE: tuple[tuple[str, Instruction], ...] = (
     (
         "go to the thing you took from the desk",
         of("object", clause=Clause(("pick",), places=(Place("pick", Thing("desk")),))),
+    ),
+    (
+        "go to the object placed on the desk",
+        of("object", clause=Clause(("place",), places=(Place("place", Thing("desk")),))),
     ),
     (
         "go to a desk you took something from",
@@ -71,11 +76,13 @@ TABLE: tuple[tuple[str, Instruction], ...] = (
     # times and lengths
     ("go to what you were carrying at 2:05 pm", of("object", at_s=50_700, clause=TOUCHED)),
     ("go back to the place where you were at 9:30", of("moment", at_s=34_200)),
+    ("go back to your location at 9:30 yesterday", of("moment", at_s=34_200, day="yesterday")),
     ("go to the item that needed the most time to move", of("object", took="most", clause=TOUCHED)),
     ("go to the object you carried for 2 minutes", of("object", took=120.0, clause=TOUCHED)),
     # extent and distance
     ("go to the thing you carried the longest way", of("object", carried="most", clause=TOUCHED)),
     ("go to the biggest thing you moved", of("object", size="most", clause=TOUCHED)),
+    ("go to the farthest object you moved", of("object", distance="most", clause=TOUCHED)),
     ("go to the handled object closest to you", of("object", distance="least", clause=TOUCHED)),
     (
         "go to the object you moved that is closest to the sofa",
@@ -91,6 +98,9 @@ TABLE: tuple[tuple[str, Instruction], ...] = (
         of("room", clause=Clause(("place",), is_negated=True, moved=ANY, lacks_place=True)),
     ),
     # all of them
+    ("visit everything you touched", of("object", every=True, clause=TOUCHED)),
+    ("visit the objects you touched", of("object", every=True, clause=TOUCHED)),
+    ("visit one of the objects you touched", of("object", clause=TOUCHED)),
     ("visit every object you touched", of("object", every=True, clause=TOUCHED)),
     (
         "visit all the surfaces you set things down on",
@@ -107,6 +117,21 @@ def test_an_instruction_means_what_a_person_would_take_it_for(text: str, meant: 
 @pytest.mark.parametrize("text", ["", "go", "go to the", "please", "go back to where you were at 25:00"])
 def test_what_says_no_place_is_not_understood(text: str) -> None:
     with pytest.raises(NotUnderstood, match="Say for example"):
+        parse_instruction(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "go to the heaviest object you moved",
+        "go to a mug that is not red",
+        "go to a room you did not enter",
+        "go to the object that travelled the farthest",
+        "go to the room you passed through most often",
+    ],
+)
+def test_what_is_understood_by_halves_is_refused(text: str) -> None:
+    with pytest.raises(NotUnderstood):
         parse_instruction(text)
 
 
