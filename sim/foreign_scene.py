@@ -67,7 +67,7 @@ def load_scene(path: Path, scene_name: Optional[str] = None, nodes: Nodes = "aut
     if path.suffix.lower() == ".glb":
         return _bare(path, nodes)
     if path.name.endswith(_SCENE):
-        configs = [file for folder in path.parents[:4] for file in sorted(folder.glob(f"*{_DATASET}"))]
+        configs = [file for folder in list(path.parents)[:4] for file in sorted(folder.glob(f"*{_DATASET}"))]
         if not configs:
             raise SceneError(f"{path}: expected a file *{_DATASET} in a folder above it")
         return load_scene(configs[0], path.name[: -len(_SCENE)])
