@@ -154,7 +154,7 @@ class Bridge:
         self._world.simulator.close()
         # A client drops an answer that it has not read when the connection goes: the operator's, which may say why all
         # this ends, has the most time.
-        for channel in (self._actions, self._latest, self._pipe, self._operator):
+        for channel in (self._latest, self._pipe, self._actions, self._operator):
             channel.close()
 
     def run(self) -> None:

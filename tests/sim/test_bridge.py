@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -299,7 +300,8 @@ def test_a_lost_consumer_halts_the_robot_and_ends_the_bridge(tmp_path: Path) -> 
     rig = Rig(tmp_path)
     rig.start()
     rig.memory.close(linger_ms=0)
-    rig.send(0, n_steps=40)
+    with suppress(DeadlineExceeded):  # the bridge may be gone before its answer is read
+        rig.send(0, n_steps=40)
     rig.join()
     assert isinstance(rig.error, ProcessError)
     assert "memory" in str(rig.error)
