@@ -10,19 +10,20 @@ import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 import numpy as np
 
-from embodied.arrays import Float, Transform
+from embodied.arrays import Float
 from embodied.errors import ConfigurationError, SceneError
-from embodied.geometry import camera_mount, intrinsics_from_fov, planar_pose, quaternion_from_matrix
+from embodied.geometry import planar_pose, quaternion_from_matrix
 from sim.collision import BODY_Z_M
 from sim.habitat_dataset import R_HABITAT_WORLD, habitat_points, world_points, write_dataset
-from sim.robot import RobotSettings, WheeledRobot, limit_twists, twist_space
+from sim.robot import RobotSettings, WheeledRobot
 from sim.scene import Scene
-from sim.simulator import WHEEL_ACTIONS, ActionSpace, Camera, Reading, StepResult, View, checked_action
+from sim.simulator import Reading, View
 from sim.simulator_settings import CameraSettings, HabitatSettings
+from sim.wheeled_simulator import WheeledSimulator
 
 R_BASE_AGENT = np.array([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 """Habitat's agents have x to the right, y up and z backwards."""
@@ -78,7 +79,7 @@ def _floor_point(x_m: float, y_m: float) -> np.ndarray:
     return habitat_points(np.array([[x_m, y_m, 0.0]], dtype=np.float32))[0]
 
 
-class HabitatSimulator:
+class HabitatSimulator(WheeledSimulator):
     """``Simulator`` by habitat-sim.
 
     A scene is written as a scene dataset and loaded from there, by the way that other people's datasets take. The
@@ -86,41 +87,13 @@ class HabitatSimulator:
     """
 
     name = "habitat"
-    instruction = ""
-    """It has no task of its own."""
-    control_period_s: Optional[float] = None
-    """Wheels hold a twist for as long as they are told."""
-    proprioception_names = WHEEL_ACTIONS
 
     def __init__(self, scene: Scene, settings: Optional[HabitatSettings] = None) -> None:
         self.settings = settings or HabitatSettings()
+        super().__init__(self.settings.camera, self.settings.robot)
         self._library = habitat_library()
-        camera = self.settings.camera
-        self._intrinsics = intrinsics_from_fov(camera.width_px, camera.height_px, camera.horizontal_fov_rad)
-        self._T_base_camera = camera_mount(0.0, 0.0, camera.height_m, camera.pitch_rad)
         self._simulator: Any = None
-        self._measured = np.zeros(3, dtype=np.float32)
         self._place(scene)
-
-    @property
-    def cameras(self) -> Tuple[Camera, ...]:
-        """The camera on its mast."""
-        return (Camera("head", self._intrinsics),)
-
-    @property
-    def action_space(self) -> ActionSpace:
-        """The twists within the limits of each axis alone."""
-        return twist_space(self.settings.robot)
-
-    @property
-    def T_world_base(self) -> Transform:
-        """Where the robot truly is."""
-        return planar_pose(*self._robot.pose)
-
-    @property
-    def labels(self) -> Mapping[int, str]:
-        """Category of each instance."""
-        return self._labels
 
     @property
     def navigable_area_m2(self) -> float:
@@ -132,8 +105,7 @@ class HabitatSimulator:
         self._open()
         if world is not self._scene:
             self._place(world)
-        self._robot.pose = world.start_pose
-        self._measured = np.zeros(3, dtype=np.float32)
+        self._begin(world)
 
     def observe(self) -> Reading:
         """Render what the camera sees."""
@@ -144,21 +116,6 @@ class HabitatSimulator:
         depth_m = np.array(images["depth"], dtype=np.float32)
         instance_ids = np.asarray(images["semantic"]).astype(np.int32)
         return Reading((View(rgb, depth_m, instance_ids, self._T_base_camera.copy()),))
-
-    def measured(self) -> Float[np.ndarray, " 3"]:
-        """Return the twist of the last step, none before the first."""
-        return self._measured.copy()
-
-    def limited(self, actions: Float[np.ndarray, "n_steps 3"]) -> Float[np.ndarray, "n_steps 3"]:
-        """Return the twists that the robot would carry out."""
-        return limit_twists(actions, self.settings.robot)
-
-    def step(self, action: Float[np.ndarray, " 3"], period_s: float) -> StepResult:
-        """Hold a twist, which is done in substeps of a centimetre over the navigation mesh."""
-        self._open()
-        motion = self._robot.step(checked_action(action, self.action_space), period_s)
-        self._measured = motion.twist.astype(np.float32)
-        return StepResult(self._measured.copy(), motion.collided)
 
     def close(self) -> None:
         """Give back the graphics context."""
@@ -177,7 +134,7 @@ class HabitatSimulator:
             dataset = write_dataset(_lit_for_habitat(scene), Path(folder))
             self._simulator = open_dataset(self._library, dataset, scene.name, self.settings)
         self._scene = scene
-        self._labels: Dict[int, str] = {i.instance_id: scene.templates[i.template].category for i in scene.instances}
+        self._name_instances(scene)
         self._make_navmesh(scene.name)
         try:
             self._robot = _NavmeshRobot(self._simulator.pathfinder, scene.start_pose, self.settings.robot)
