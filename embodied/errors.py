@@ -21,7 +21,8 @@ still meet is here::
     ├── StoreError                  a memory file that is missing, damaged or from another version
     ├── NotUnderstood               a question in words that the memory cannot read; also a ValueError
     ├── StaleEdit                   an edit of something that has changed since it was read
-    └── PerceptionError             a detector that cannot run on these observations
+    ├── PerceptionError             a detector that cannot run on these observations
+    └── PolicyError                 a trained policy that gave no action which a robot may take
 """
 
 from __future__ import annotations
@@ -106,3 +107,7 @@ class StaleEdit(EmbodiedError):
 
 class PerceptionError(EmbodiedError):
     """A detector that cannot run on the observations it is given."""
+
+
+class PolicyError(EmbodiedError):
+    """A trained policy gave something that is no action; the robot is to be halted."""

@@ -18,9 +18,9 @@ HOUSES = ("houses", "habitat")
 class SimEpisode(Config):
     """Two days in a simulated house, or demonstrations of a task."""
 
-    simulator: Literal["houses", "habitat", "metaworld", "mikasa"] = "houses"
-    """Which simulator the bridge runs: houses and habitat live through two days, metaworld and mikasa record
-    demonstrations."""
+    simulator: Literal["houses", "habitat", "metaworld", "mikasa", "tabletop"] = "houses"
+    """Which simulator the bridge runs: houses and habitat live through two days, metaworld, mikasa and
+    tabletop record demonstrations."""
     seed: int = 0
     """Draws the house, the noise, what changes overnight, and the questions; of a task, the first episode's layout:
     those after it have the numbers that follow."""
@@ -48,6 +48,9 @@ class SimEpisode(Config):
     """What to demonstrate, by the simulator's name for it."""
     episodes: int = 5
     """How many demonstrations."""
+    action_noise: float = 0.0
+    """Disturb half of the demonstrations: standard deviation of a disturbance as a share of the greatest action. The
+    log keeps what the expert meant to do beside what was done."""
     remember: bool = False
     """Let the memory watch the demonstrations as well; for a simulator whose camera has depth and instances."""
     bridge_python: str | None = None
@@ -81,6 +84,7 @@ def check(settings: SimEpisode) -> None:
         "max_steps": (1, 100_000),
         "n_goals": (0, 10),
         "episodes": (1, 100_000),
+        "action_noise": (0.0, 1.0),
     }
     for name, (low, high) in ranges.items():
         value = getattr(settings, name)
@@ -108,6 +112,10 @@ def tasks_of(simulator: str) -> tuple[str, ...]:
         from sim.metaworld import TASKS
 
         return tuple(TASKS)
+    if simulator == "tabletop":
+        from sim.tabletop import TASKS as TABLETOP_TASKS
+
+        return tuple(TABLETOP_TASKS)
     from sim.mikasa import EXPERTS
 
     return tuple(EXPERTS)

@@ -27,6 +27,8 @@ N_CURVE_POINTS = 6
 N_RESAMPLES = 2_000
 MAX_FAILURES = 24
 MAX_WRONG = 400
+PICTURE_PX, WIDE_PX = 640, 1600
+"""Longer side of a picture at most."""
 CONFIDENCE, CORRECT = "confidence", "correct"
 Shares = Float[np.ndarray, " n_answers"]
 
@@ -51,6 +53,10 @@ class PageSettings:
     curves: tuple[Curve, ...] = ()
     smaller_is_better: tuple[str, ...] = ()
     """Told beside the names of these values."""
+    pictures: str = "The worst"
+    """What the part with pictures is called."""
+    wide_pictures: bool = False
+    """Each takes the whole width of the page: for lines of pictures."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def write_evaluation(path: Path, wanted: PageSettings, measured: Measured) -> No
         ("tables", "By category and method", tables(measured.rows, values, wanted.smaller_is_better)),
         ("curves", "Curves", curves(measured.rows, values, wanted.curves)),
         ("calibration", "Calibration", calibration(measured.rows)),
-        ("failures", "The worst", _failures(measured.failures)),
+        ("failures", wanted.pictures, _failures(measured.failures, wide=wanted.wide_pictures)),
         ("wrong", "What went wrong", _wrong(measured.rows)),
         ("settings", "Settings", sections.settings(measured.settings)),
     ]
@@ -241,7 +247,7 @@ def _reliability(told: Shares, right: Shares) -> list[ChartPoint]:
     return points
 
 
-def _failures(failures: Sequence[tuple[str, Failure]]) -> Markup | None:
+def _failures(failures: Sequence[tuple[str, Failure]], *, wide: bool) -> Markup | None:
     if not failures:
         return None
     cards = [
@@ -250,8 +256,10 @@ def _failures(failures: Sequence[tuple[str, Failure]]) -> Markup | None:
             element("h3", failure.title),
             element("p", failure.text, class_="answer"),
             element("div", episode, class_="facts"),
-            picture(failure.picture_jpeg, failure.title, max_px=640) if failure.picture_jpeg else None,
-            class_="card",
+            picture(failure.picture_jpeg, failure.title, max_px=WIDE_PX if wide else PICTURE_PX)
+            if failure.picture_jpeg
+            else None,
+            class_="card wide" if wide else "card",
         )
         for episode, failure in failures[:MAX_FAILURES]
     ]

@@ -33,7 +33,9 @@ from sim.bridge import BridgeConfig
 from sim.bridge_session import SessionSettings
 from sim.manipulation import TaskTruth, read_task_truth
 from sim.operator_messages import EndSession, GetOperatorStatus, OperatorStatus, StartSession
-from sim.simulator_settings import MetaworldSettings, MikasaSettings
+from sim.sensors import ActionNoiseSettings
+from sim.simulator_settings import MetaworldSettings, MikasaSettings, TabletopSettings
+from sim.simulators import TaskSettings
 
 BREAK_NS = 600 * NANOSECONDS
 """Between the beginnings of two demonstrations, on the robot's clock."""
@@ -73,19 +75,28 @@ class DemonstrationsSummary(Structure):
     stages_ms: dict[str, dict[str, float]]
 
 
+def simulator_settings(settings: SimEpisode) -> TaskSettings:
+    """Return the settings of the simulator that has the task."""
+    if settings.simulator == "metaworld":
+        return MetaworldSettings(image_px=settings.pixels)
+    if settings.simulator == "tabletop":
+        return TabletopSettings(image_px=settings.pixels)
+    return MikasaSettings(image_px=settings.pixels, prepare=settings.task or "")
+
+
 def process_specs(settings: SimEpisode, run: Path, addresses: dict[str, str]) -> list[ProcessSpec]:
     """Return the settings of bridge and recorder, and of the memory if it watches; no policy is needed."""
-    px = settings.pixels
     bridge = BridgeConfig(
         pipe=addresses["pipe"],
         latest=addresses["latest"],
         actions=addresses["actions"],
         operator=addresses["operator"],
         seed=settings.seed,
-        simulator=MetaworldSettings(image_px=px)
-        if settings.simulator == "metaworld"
-        else MikasaSettings(image_px=px, prepare=settings.task or ""),
-        session=SessionSettings(max_demonstration_steps=settings.max_steps),
+        simulator=simulator_settings(settings),
+        session=SessionSettings(
+            max_demonstration_steps=settings.max_steps,
+            action_noise=ActionNoiseSettings(deviation=settings.action_noise),
+        ),
         consumers=("memory", "recorder") if settings.remember else ("recorder",),
         n_subscribers=0,
         truth_directory=str(run / "truth"),

@@ -309,6 +309,8 @@ class PolicyServer:
 
 def _check(request: RunTask) -> None:
     """Refuse a task that makes no sense, before anything moves."""
+    if request.kind == "act":
+        raise ValueError("kind: expected explore or go_to, got act; policies.vla.server does that")
     if request.max_steps < 1:
         raise ValueError(f"max_steps: expected at least 1, got {request.max_steps}")
     if not request.session:

@@ -2,7 +2,8 @@
 
 It binds four addresses: ``pipe`` and ``latest`` for observations, ``actions`` for commands, ``operator`` for whoever
 runs the episode. Everything happens in one thread and in lock-step: the robot's clock moves only while a chunk of
-commands is executed, so the same seed gives the same session whatever the machine.
+commands is executed, so the same seed gives the same session whatever the machine. A session that takes chunks ahead of
+time (``SessionSettings.ahead``) moves with the wall clock instead, as a real robot does, and waits for nobody.
 """
 
 from __future__ import annotations
@@ -126,6 +127,8 @@ class Bridge:
         self._times = StageTimes()
         self._active_s = 0.0
         self._started_s = 0.0
+        self._step_due_s = 0.0
+        """On the wall clock: when the step is over, where a session's time passes by itself."""
         security = config.security
         self._pipe = LosslessProducer(
             config.pipe,
@@ -172,10 +175,10 @@ class Bridge:
                 self._serve_operator()
                 self._serve_actions()
                 while self._session is not None and self._session.busy and not self._link.stopping:
-                    self._emit(self._session.advance())
+                    self._emit(self._advance(self._session))
                     # A halt takes effect within one frame.
                     self._serve_actions()
-                    if self._session.demonstrated:
+                    if self._session.demonstrated or self._session.step_wall_s:
                         self._serve_operator()  # nobody else hears how it goes
             except EmbodiedError as error:
                 if self._session is not None:
@@ -183,6 +186,17 @@ class Bridge:
                 if isinstance(error, PeerLost):
                     raise ProcessError(f"a consumer of the observations is gone: {error}") from error
                 raise
+
+    def _advance(self, session: BridgeSession) -> Frame:
+        """Make a step; where time passes by itself, take as long for it as the robot, and go on taking commands."""
+        step_wall_s = session.step_wall_s
+        # A step that comes late by less than its length is made up for; what is lost beyond it stays lost.
+        self._step_due_s = max(self._step_due_s + step_wall_s, time.monotonic())
+        frame = session.advance()
+        while step_wall_s and (left_s := self._step_due_s - time.monotonic()) > 0.0 and not self._link.stopping:
+            wait_any([self._actions], min(left_s, _POLL_S))
+            self._serve_actions()
+        return frame
 
     # ------------------------------------------------------------------------------------- commands
 
@@ -198,6 +212,8 @@ class Bridge:
         if isinstance(request, ActionChunk):
             if session is None:
                 return ActionReply(seq=request.seq, accepted=False, reason="wrong_session: no session is running")
+            if not session.busy:
+                self._step_due_s = time.monotonic()
             reply = session.accept(request)
             if not reply.accepted:
                 logger.warning("refused chunk %d: %s", request.seq, reply.reason)
@@ -254,9 +270,10 @@ class Bridge:
         self._n_sessions += 1
         self._past.add(request.session)
         self._started_s = time.monotonic()
-        self._send(self._session.opening())
+        opening = self._session.opening()
+        self._send(opening)
         self._emit(self._session.first())
-        return SessionStarted(session=request.session)
+        return SessionStarted(session=request.session, opening=opening)
 
     def _end(self) -> SessionEnded:
         session = self._session
@@ -290,6 +307,7 @@ class Bridge:
             stage_ms=self._times.mean_ms,
             busy=session is not None and session.busy,
             ended=session is not None and session.ended,
+            action_counts=session.action_counts if session is not None else {},
         )
 
     # ------------------------------------------------------------------------------------- observations
@@ -311,7 +329,8 @@ class Bridge:
             publish=published_s - sent_s,
             truth=time.perf_counter() - published_s,
         )
-        self._link.worked(1, **{f"{name}_ms": value for name, value in self._times.mean_ms.items()})
+        counts = {f"actions_{name}": n for name, n in self._session.action_counts.items()} if self._session else {}
+        self._link.worked(1, **{f"{name}_ms": value for name, value in self._times.mean_ms.items()}, **counts)
 
     def _serve_consumers(self) -> None:
         """Welcome consumers that introduce themselves, and tell the supervisor how far behind they are."""

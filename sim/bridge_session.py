@@ -8,12 +8,15 @@ from typing import Any, Dict, List, Literal, NamedTuple, Optional, Tuple
 import msgspec
 import numpy as np
 
+from embodied.action_queue import ActionQueue, ActionQueueSettings
 from embodied.arrays import Float, Transform
 from embodied.clock import NANOSECONDS, ManualClock
 from embodied.config import Config
 from embodied.geometry import yaw_of
 from embodied.messages import ActionChunk, ActionReply, CameraFrame, Observation, SessionEnd, SessionStart
 from sim.sensors import (
+    ActionNoise,
+    ActionNoiseSettings,
     DepthNoiseSettings,
     DepthSensor,
     OdometryNoiseSettings,
@@ -22,11 +25,15 @@ from sim.sensors import (
     PoseSensor,
     anonymise_segments,
 )
-from sim.simulator import WHEEL_ACTIONS, Camera, Demonstrator, Reading, Simulator, View
+from sim.simulator import WHEEL_ACTIONS, ActionSpace, Camera, Demonstrator, Reading, Simulator, View
 
 Refusal = Literal["halted", "wrong_session", "not_newer", "stale", "malformed", "busy", "ended"]
 
 _N_WHEELS = len(WHEEL_ACTIONS)
+DISTURBED = (*WHEEL_ACTIONS, "tool_forward", "tool_left", "tool_up")
+"""What a demonstration's disturbance acts on: where the robot goes, and not what it holds."""
+_HOLDING = "gripper"
+"""Begins the names of what a robot that stands still goes on doing; everything else is motion, and stops."""
 
 
 class SessionSettings(Config):
@@ -48,6 +55,15 @@ class SessionSettings(Config):
     """Errors of the localisation of a robot on wheels; an arm knows where it stands."""
     odometry_noise: OdometryNoiseSettings = OdometryNoiseSettings()
     """Errors of the wheels."""
+    action_noise: ActionNoiseSettings = ActionNoiseSettings()
+    """How demonstrations are disturbed."""
+    ahead: bool = False
+    """From the first chunk on time passes by itself, with the wall clock: chunks are taken while one is carried out,
+    and where none comes in time, the robot stands still. Otherwise time waits for chunks, as it does for an expert."""
+    real_time_factor: float = 1.0
+    """``ahead``: the robot's time over the wall clock's, at most."""
+    queue: ActionQueueSettings = ActionQueueSettings()
+    """``ahead``: how chunks are taken."""
 
 
 class Frame(NamedTuple):
@@ -63,7 +79,7 @@ class Frame(NamedTuple):
 
 
 class BridgeSession:
-    """Runs in lock-step: simulated time passes only in ``advance``, one control period a call."""
+    """Simulated time passes only in ``advance``, one control period a call: in lock-step with the chunks, or always."""
 
     def __init__(
         self,
@@ -88,8 +104,10 @@ class BridgeSession:
             world_frame: Sessions in the same world share its name.
 
         Raises:
-            ValueError: A demonstration is asked for, and the simulator has no expert.
+            ValueError: A demonstration is asked for, and the simulator has no expert; or time is not to pass.
         """
+        if not 0.0 < settings.real_time_factor < np.inf:
+            raise ValueError(f"real_time_factor: expected a positive number, got {settings.real_time_factor}")
         if demonstrate and not isinstance(simulator, Demonstrator):
             raise ValueError(f"demonstrate: expected a simulator with an expert, got {simulator.name}")
         self.session = session
@@ -110,12 +128,18 @@ class BridgeSession:
         self._simulator = simulator
         self._settings = settings
         self._clock = ManualClock(stamp_ns)
-        depth_seed, pose_seed, segment_seed, odometry_seed = np.random.SeedSequence(seed).spawn(4)
+        depth_seed, pose_seed, segment_seed, odometry_seed, action_seed = np.random.SeedSequence(seed).spawn(5)
         self._depth = DepthSensor(settings.depth_noise, np.random.default_rng(depth_seed))
         self._pose = PoseSensor(settings.pose_noise, np.random.default_rng(pose_seed))
         self._odometry = OdometrySensor(settings.odometry_noise, np.random.default_rng(odometry_seed))
         self._segment_rng = np.random.default_rng(segment_seed)
+        amplitudes = _disturbed_by(simulator.action_space)
+        self._action_noise = ActionNoise(settings.action_noise, amplitudes, np.random.default_rng(action_seed))
         self._pending: List[Float[np.ndarray, " n_actions"]] = []
+        period_ns = round(self.control_period_s * NANOSECONDS)
+        self._queue = ActionQueue(period_ns, settings.queue) if settings.ahead and not demonstrate else None
+        self._time_goes_on = False
+        self._last_commanded = np.zeros(len(simulator.action_space.names), dtype=np.float32)
         self._last_chunk = -1
 
     @property
@@ -125,8 +149,23 @@ class BridgeSession:
 
     @property
     def busy(self) -> bool:
-        """Whether actions wait to be executed."""
-        return bool(self._pending) or self._n_left > 0
+        """Whether time is to pass: actions wait to be executed, or it passes by itself."""
+        return bool(self._pending) or self._n_left > 0 or self._time_goes_on
+
+    @property
+    def step_wall_s(self) -> float:
+        """How long a step takes at least, on the wall clock; 0 while time waits for chunks."""
+        return self.control_period_s / self._settings.real_time_factor if self._time_goes_on else 0.0
+
+    @property
+    def action_counts(self) -> Dict[str, int]:
+        """What became of the chunks of a session that takes them ahead of time; else empty."""
+        return {} if self._queue is None else dict(self._queue.counts)
+
+    @property
+    def _stands(self) -> bool:
+        """Whether the robot has nothing to carry out from now on."""
+        return not self._queue.has_more(self.now_ns) if self._queue is not None else not self.busy
 
     def opening(self) -> SessionStart:
         """Return the message that opens the session."""
@@ -149,7 +188,9 @@ class BridgeSession:
         """Observe once from where the robot stands."""
         assert self.seq == -1, "the first observation was made already"
         measured = self._simulator.measured()
-        return self._observe(measured=measured, commanded=None, collided=False, success=False, elapsed_s=0.0)
+        return self._observe(
+            measured=measured, commanded=None, intended=None, collided=False, success=False, elapsed_s=0.0
+        )
 
     def accept(self, chunk: ActionChunk) -> ActionReply:
         """Take a chunk to be executed, or refuse it; a refusal's reason begins with a ``Refusal``."""
@@ -157,12 +198,24 @@ class BridgeSession:
         if refusal is not None:
             kind, text = refusal
             return ActionReply(seq=chunk.seq, accepted=False, reason=f"{kind}: {text}")
+        if self._queue is not None:
+            return self._accept_ahead(chunk, self._queue)
         period_ns = round(self.control_period_s * NANOSECONDS)
         n_in_time = (chunk.valid_until_ns - self.now_ns) // period_ns + 1
         commanded = self._simulator.limited(chunk.actions[:n_in_time])
         self._last_chunk = chunk.seq
         self._pending = list(commanded)
         return ActionReply(seq=chunk.seq, accepted=True, commanded=commanded)
+
+    def _accept_ahead(self, chunk: ActionChunk, queue: ActionQueue) -> ActionReply:
+        start_ns = self.now_ns if chunk.start_ns is None else chunk.start_ns
+        put = queue.put(self._simulator.limited(chunk.actions), start_ns, self.now_ns, chunk.valid_until_ns)
+        self._last_chunk = chunk.seq
+        if not len(put.actions):
+            reason = f"stale: {put.n_late} actions are over and {put.n_beyond} too late, now it is {self.now_ns}"
+            return ActionReply(seq=chunk.seq, accepted=False, reason=reason, n_late=put.n_late)
+        self._time_goes_on = True
+        return ActionReply(seq=chunk.seq, accepted=True, commanded=put.actions, n_late=put.n_late)
 
     def _refusal(self, chunk: ActionChunk) -> Optional[Tuple[Refusal, str]]:
         if chunk.session != self.session:
@@ -198,11 +251,15 @@ class BridgeSession:
     def _stop(self) -> None:
         self._pending = []
         self._n_left = 0
+        self._time_goes_on = False
+        if self._queue is not None:
+            self._queue.clear()
 
     def advance(self) -> Frame:
         """Execute the next action and observe. Call only while ``busy``."""
         assert self.busy, "there is nothing to execute"
-        action = self._next_action()
+        action, intended = self._next_action()
+        self._last_commanded = action
         step = self._simulator.step(action, self.control_period_s)
         self._clock.advance(self.control_period_s)
         if step.ended:
@@ -217,23 +274,36 @@ class BridgeSession:
         return self._observe(
             measured=measured,
             commanded=action,
+            intended=intended,
             collided=step.collided,
             success=step.success,
             elapsed_s=self.control_period_s,
         )
 
-    def _next_action(self) -> Float[np.ndarray, " n_actions"]:
+    def _next_action(self) -> Tuple[np.ndarray, Optional[np.ndarray]]:
+        """Return what to do, and what was intended where that is something else; both (n_actions,)."""
+        if self._queue is not None:
+            action = self._queue.take(self.now_ns)
+            return self._standing_still() if action is None else action, None
         if not self.demonstrated:
-            return self._pending.pop(0)
+            return self._pending.pop(0), None
         assert isinstance(self._simulator, Demonstrator), "checked when the session began"
         self._n_left -= 1
-        return self._simulator.limited(np.asarray(self._simulator.expert_action(), dtype=np.float32)[None])[0]
+        wanted = np.asarray(self._simulator.expert_action(), dtype=np.float32)
+        wanted, disturbed = self._simulator.limited(np.stack([wanted, self._action_noise.disturb(wanted)]))
+        return disturbed, wanted if self._action_noise.active else None
+
+    def _standing_still(self) -> np.ndarray:
+        """Return the action of a robot that stands and holds what it holds, (n_actions,)."""
+        holds = np.array([name.startswith(_HOLDING) for name in self._simulator.action_space.names])
+        return self._simulator.limited(np.where(holds, self._last_commanded, np.float32(0.0))[None])[0]
 
     def _observe(
         self,
         *,
         measured: Float[np.ndarray, " n_proprioception"],
         commanded: Optional[Float[np.ndarray, " n_actions"]],
+        intended: Optional[Float[np.ndarray, " n_actions"]],
         collided: bool,
         success: bool,
         elapsed_s: float,
@@ -251,8 +321,9 @@ class BridgeSession:
             cameras=cameras,
             proprioception=measured,
             action=commanded,
+            intended_action=intended,
             collided=collided,
-            awaiting_action=not (self.busy or self.halted or self.ended or self.demonstrated),
+            awaiting_action=self._stands and not (self.halted or self.ended or self.demonstrated),
         )
         return Frame(observation, reading, success, rendered_s - began_s, time.perf_counter() - rendered_s)
 
@@ -277,6 +348,12 @@ class BridgeSession:
             return T_world_base
         x_m, y_m = float(T_world_base[0, 3]), float(T_world_base[1, 3])
         return self._pose.measure(x_m, y_m, yaw_of(T_world_base), elapsed_s)
+
+
+def _disturbed_by(actions: ActionSpace) -> Float[np.ndarray, " n_actions"]:
+    """Return half the range of each number of an action that a disturbance acts on, 0 for the others."""
+    moves = np.array([name in DISTURBED for name in actions.names])
+    return np.where(moves, 0.5 * (actions.high - actions.low), 0.0)
 
 
 class StageTimes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, Optional, Union
 
-from embodied.messages import ErrorReply, Message
+from embodied.messages import ErrorReply, Message, SessionStart
 
 
 class StartSession(Message, tag="start_session"):
@@ -42,6 +42,8 @@ class SessionStarted(Message, tag="session_started"):
     """The session runs."""
 
     session: str
+    opening: Optional[SessionStart] = None
+    """What the stream begins with: the robot's instruction, and what its actions are."""
 
 
 class SessionEnded(Message, tag="session_ended"):
@@ -77,6 +79,8 @@ class OperatorStatus(Message, tag="operator_status"):
     """Actions are being carried out."""
     ended: bool = False
     """The session's world takes no more steps."""
+    action_counts: Dict[str, int] = {}
+    """What became of the chunks of a session that takes them ahead of time."""
 
 
 OperatorRequest = Union[StartSession, EndSession, ChangeHouse, GetOperatorStatus]

@@ -182,6 +182,49 @@ class OdometrySensor:
         return np.asarray(twist * (1.0 + error), dtype=np.float32)
 
 
+class ActionNoiseSettings(Config):
+    """Disturbs demonstrations, so that they also show how to recover (DART, Laskey et al. 2017, arXiv 1703.09327)."""
+
+    deviation: float = 0.0
+    """Standard deviation of each disturbed number of an action, as a share of its range; 0 disturbs nothing."""
+    share: float = 0.5
+    """Of the demonstrations that are disturbed at all."""
+    correlation: float = 0.5
+    """Of a disturbance with the one before."""
+    p_begin: float = 0.2
+    """Disturbances come in spells: chance that one begins with a step."""
+    p_end: float = 0.25
+    """Chance that it ends, so that a robot which has to stand still for its task can."""
+
+
+class ActionNoise:
+    """The disturbances of one demonstration."""
+
+    def __init__(self, settings: ActionNoiseSettings, amplitudes: np.ndarray, rng: np.random.Generator) -> None:
+        """Draw whether this demonstration is disturbed.
+
+        Args:
+            settings: How much.
+            amplitudes: float32 (n_actions,): half the range of each number of an action, 0 for what is left alone.
+            rng: Of all draws.
+        """
+        self._settings, self._rng = settings, rng
+        self._deviations = settings.deviation * np.asarray(amplitudes, dtype=np.float64)
+        self.active = bool(settings.deviation > 0.0 and rng.random() < settings.share)
+        self._is_spell = False
+        self._state = np.zeros(len(self._deviations))
+
+    def disturb(self, action: np.ndarray) -> np.ndarray:
+        """Return the action with what is added to it now, not yet limited."""
+        settings, rng = self._settings, self._rng
+        draws = rng.normal(size=len(self._state))
+        rho = settings.correlation
+        self._state = rho * self._state + np.sqrt(1.0 - rho**2) * draws * self._deviations
+        self._is_spell = rng.random() < (1.0 - settings.p_end if self._is_spell else settings.p_begin)
+        disturbed = action + self._state if self.active and self._is_spell else action
+        return np.asarray(disturbed, dtype=np.float32)
+
+
 class AnonymousSegments(NamedTuple):
     """Segments as a detector would give them."""
 

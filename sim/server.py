@@ -8,7 +8,7 @@ from embodied.errors import ConfigurationError
 from embodied.process import ProcessLink, run_process
 from sim.bridge import Bridge, BridgeConfig, BridgeWorld
 from sim.manipulation import TaskWorld
-from sim.simulator_settings import MetaworldSettings, MikasaSettings
+from sim.simulator_settings import HabitatSettings, HousesSettings
 from sim.simulators import open_house_simulator, open_task_simulator
 
 
@@ -20,7 +20,7 @@ def open_world(config: BridgeConfig) -> BridgeWorld:
             dataset named.
         SceneError: The house cannot be read, or the robot cannot stand in it.
     """
-    if isinstance(config.simulator, (MetaworldSettings, MikasaSettings)):
+    if not isinstance(config.simulator, (HousesSettings, HabitatSettings)):
         return TaskWorld(open_task_simulator(config.simulator))
     if not config.dataset:
         raise ConfigurationError("dataset: expected a scene dataset for a simulator of houses, got ''")

@@ -64,4 +64,11 @@ class MikasaSettings(Config, tag_field="simulator", tag="mikasa"):
     """A task that is made ready at once, so that its first episode need not wait; empty for none."""
 
 
-SimulatorSettings = Union[HousesSettings, HabitatSettings, MetaworldSettings, MikasaSettings]
+class TabletopSettings(Config, tag_field="simulator", tag="tabletop"):
+    """Tasks of memory at a small table, drawn by numpy."""
+
+    image_px: int = 128
+    """Width and height of the image."""
+
+
+SimulatorSettings = Union[HousesSettings, HabitatSettings, MetaworldSettings, MikasaSettings, TabletopSettings]

@@ -12,10 +12,11 @@ from sim.simulator_settings import (
     HousesSettings,
     MetaworldSettings,
     MikasaSettings,
+    TabletopSettings,
 )
 
 HouseSettings = Union[HousesSettings, HabitatSettings]
-TaskSettings = Union[MetaworldSettings, MikasaSettings]
+TaskSettings = Union[MetaworldSettings, MikasaSettings, TabletopSettings]
 
 
 def open_house_simulator(settings: HouseSettings, scene: Scene) -> Simulator[Scene]:
@@ -43,6 +44,10 @@ def open_task_simulator(settings: TaskSettings) -> Simulator[TaskEpisode]:
         from sim.metaworld import MetaworldSimulator
 
         return MetaworldSimulator(settings)
+    if isinstance(settings, TabletopSettings):
+        from sim.tabletop import TabletopSimulator
+
+        return TabletopSimulator(settings)
     from sim.mikasa import MikasaSimulator
 
     return MikasaSimulator(settings)

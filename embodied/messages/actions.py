@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Union
+from typing import Literal, Optional, Tuple, Union
 
 import numpy as np
 
@@ -24,6 +24,9 @@ class ActionChunk(Message, tag="action_chunk"):
     actions: np.ndarray
     """float32 (n_steps, n_actions): what the session's ``action_names`` say, each held for one control period. Wheels:
     forward m/s, left m/s, counter-clockwise rad/s."""
+    start_ns: Optional[int] = None
+    """When the first action begins, past or to come, on the clock of a robot that takes chunks while it carries one
+    out. None, and on a robot that waits for its chunks: at once."""
 
 
 class ActionReply(Message, tag="action_reply"):
@@ -34,6 +37,8 @@ class ActionReply(Message, tag="action_reply"):
     reason: str = ""
     commanded: Optional[np.ndarray] = None
     """float32 (n_steps, n_actions): the actions after limits, as they will really be sent."""
+    n_late: int = 0
+    """How many of the chunk's first actions were dropped because their time was over; ``commanded`` is without them."""
 
 
 class Halt(Message, tag="halt"):
@@ -58,11 +63,18 @@ ActionResponse = Union[ActionReply, Halted, ErrorReply]
 class RunTask(Message, tag="run_task"):
     """Give the policy something to do. One task at a time."""
 
-    kind: Literal["explore", "go_to"]
+    kind: Literal["explore", "go_to", "act"]
+    """``act``: do as the instruction says, with a trained policy."""
     session: str
     target_m: Optional[Point] = None
     """``go_to``: what to stand before and look at, in the world frame of the session itself."""
     max_steps: int = 2000
+    instruction: str = ""
+    """``act``: what to do, in words; ``SessionStart`` tells it where the robot has a task of its own."""
+    action_names: Tuple[str, ...] = ()
+    """``act``: of the session's robot, so that a policy which was trained for another is refused; empty: not told."""
+    proprioception_names: Tuple[str, ...] = ()
+    """Likewise."""
 
 
 class GetTask(Message, tag="get_task"):

@@ -72,6 +72,9 @@ class Observation(Message, tag="observation"):
     counter-clockwise rad/s."""
     action: Optional[np.ndarray] = None
     """float32 (n,): what was really commanded since the observation before."""
+    intended_action: Optional[np.ndarray] = None
+    """float32 (n,): what a demonstrator would have commanded instead, where it was disturbed on purpose: what there is
+    to be learned. None: what was commanded."""
     collided: bool = False
     """A bumper touched something since the observation before."""
     awaiting_action: bool = False

@@ -16,6 +16,9 @@ class WriteTokens(Message, tag="write_tokens"):
     """float32 (n_tokens, d_perceptual)."""
     cognitive: np.ndarray
     """float32 (n_tokens, d_cognitive)."""
+    note: bytes = b""
+    """Kept with the step, and opaque to the memory: what a policy that starts anew must find, such as its answer at the
+    step, which its memory, with the step in it, does not give again."""
 
 
 class ReadTokens(Message, tag="read_tokens"):
@@ -44,3 +47,11 @@ class TokensReply(Message, tag="tokens_reply"):
     """float64 (m_entries,)."""
     cognitive: np.ndarray
     """float32 (m_entries, n_tokens, d_cognitive)."""
+    note: bytes = b""
+    """What was written with the last step."""
+    capacity: int = 0
+    """Entries that a stream holds at most: a policy was trained for one; 0: not told."""
+    consolidation: str = ""
+    """What a full stream does: merge or fifo; empty: not told."""
+    merged_step: str = ""
+    """The step of a merged entry: earlier, mean or count; empty: not told."""

@@ -3,6 +3,7 @@
 LeRobot pairs each observation with the action that was taken after it; a log holds with each observation the action
 that led to it. So each frame gets the action of the observation that follows, and an episode's last observation, after
 which nothing was done, is left out. A log of a robot that was not commanded gives all its observations, and no actions.
+Where a demonstrator was disturbed on purpose, the dataset has what it meant to do.
 """
 
 from __future__ import annotations
@@ -158,7 +159,8 @@ def _with_actions(observations: Iterator[Observation]) -> Iterator[Frame]:
         if commanded is not None and commanded != has_action:
             raise LogError(f"observation {observation.seq}: expected an action in each or in none, as before")
         commanded = has_action
-        yield before, observation.action
+        intended = observation.intended_action
+        yield before, observation.action if intended is None else intended
         before = observation
     if before is not None and commanded is False:
         yield before, None

@@ -206,6 +206,7 @@ def _observation(record: ObservationRecord, images: Dict[str, bytes], decode_rgb
         cameras=tuple(_camera(camera, images, decode_rgb) for camera in record.cameras),
         proprioception=array(record.proprioception, np.float32),
         action=array(record.action, np.float32) if record.has_action else None,
+        intended_action=array(record.intended_action, np.float32) if record.intended_action else None,
         collided=record.collided,
         awaiting_action=record.awaiting_action,
     )

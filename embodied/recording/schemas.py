@@ -82,6 +82,8 @@ class ObservationRecord(Structure):
     collided: bool
     awaiting_action: bool
     cameras: Tuple[CameraRecord, ...]
+    intended_action: Numbers = []
+    """Empty: as ``action``."""
 
 
 def json_schema(record_type: Type[msgspec.Struct]) -> bytes:
@@ -119,6 +121,7 @@ def observation_record(observation: Observation) -> ObservationRecord:
         action=[] if observation.action is None else numbers(observation.action),
         collided=observation.collided,
         awaiting_action=observation.awaiting_action,
+        intended_action=[] if observation.intended_action is None else numbers(observation.intended_action),
         cameras=tuple(
             CameraRecord(
                 name=camera.name,

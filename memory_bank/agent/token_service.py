@@ -22,6 +22,7 @@ from memory_bank.stores.rows import read_struct
 logger = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 200
+MAX_NOTE_BYTES = 1 << 18
 _HEADS = "tokens/episode/"
 _ENTRIES = "tokens/entry/"
 _MAX_REPLY_BYTES = MAX_FRAME_BYTES - (1 << 20)
@@ -38,6 +39,7 @@ class _Head(msgspec.Struct, frozen=True):
     last_step: int
     n_writes: int
     """To the whole bank, when this was written: which episode was used longest ago."""
+    note: bytes = b""
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -65,6 +67,8 @@ class TokenService:
         self.bank = PerceptualCognitiveBank(config)
         self._put = put
         self._serials: dict[tuple[str, StreamName], list[int]] = {}
+        self._notes: dict[str, bytes] = {}
+        """By episode, with its last step."""
         self._n_writes = 0
 
     def restore(self, rows: Mapping[str, bytes]) -> None:
@@ -86,6 +90,7 @@ class TokenService:
                 stored = sorted(entries.get((head.episode, name), []), key=lambda entry: entry.serial)
                 self._restore_stream(getattr(bank, name), head.episode, name, stored)
             self.bank.hold(head.episode, bank)
+            self._notes[head.episode] = head.note
             self._n_writes = head.n_writes
 
     def _restore_stream(self, stream: TokenStream, episode: str, name: StreamName, stored: list[_Entry]) -> None:
@@ -102,10 +107,12 @@ class TokenService:
         """Add one step; answer with the bank after it.
 
         Raises:
-            ValueError: See ``PerceptualCognitiveBank.write``; or the name is empty or too long, or a full episode
-                of such tokens would not fit an answer. Nothing was changed.
+            ValueError: See ``PerceptualCognitiveBank.write``; or the name is empty or too long, the note is too long,
+                or a full episode of such tokens would not fit an answer. Nothing was changed.
         """
         episode = _checked_name(request.episode)
+        if len(request.note) > MAX_NOTE_BYTES:
+            raise ValueError(f"note: expected at most {MAX_NOTE_BYTES} bytes, got {len(request.note)}")
         tokens = {name: _as_float32(name, getattr(request, name)) for name in _STREAMS}
         size = sum(each.nbytes for each in tokens.values()) * self.bank.config.capacity
         if size > _MAX_REPLY_BYTES:
@@ -114,7 +121,8 @@ class TokenService:
         self._n_writes += 1
         for name, consolidated in zip(_STREAMS, changes):
             self._store_changes(episode, name, consolidated)
-        head = _Head(episode, request.step, self._n_writes)
+        self._notes[episode] = request.note
+        head = _Head(episode, request.step, self._n_writes, request.note)
         self._put(_HEADS + episode, msgspec.msgpack.encode(head))
         for other in dropped:
             logger.info("the tokens of episode %s were dropped to make room", other)
@@ -163,6 +171,7 @@ class TokenService:
                 self._put(_entry_key(episode, name, serial), msgspec.msgpack.encode(body))
 
     def _remove(self, episode: str) -> None:
+        self._notes.pop(episode, None)
         for name in _STREAMS:
             for serial in self._serials.pop((episode, name), []):
                 self._put(_entry_key(episode, name, serial), None)
@@ -177,6 +186,10 @@ class TokenService:
             perceptual=_stacked(bank.perceptual),
             cognitive_steps=np.array(bank.cognitive.steps, dtype=np.float64),
             cognitive=_stacked(bank.cognitive),
+            note=self._notes.get(episode, b""),
+            capacity=self.bank.config.capacity,
+            consolidation=self.bank.config.consolidation,
+            merged_step=self.bank.config.merged_step,
         )
 
 

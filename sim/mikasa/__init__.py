@@ -2,10 +2,10 @@
 
 simulator       the protocol: camera, actions, frames
 library         how the environments are made on a machine without a GPU
-experts         who knows the state and shows how it is done
+experts         who acts knowing the state: to show how it is done, or to tell what chance would do
 """
 
-from sim.mikasa.experts import EXPERTS
+from sim.mikasa.experts import EXPERTS, PLAYERS
 from sim.mikasa.simulator import MikasaSimulator
 
-__all__ = ["EXPERTS", "MikasaSimulator"]
+__all__ = ["EXPERTS", "PLAYERS", "MikasaSimulator"]

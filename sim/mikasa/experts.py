@@ -1,4 +1,7 @@
-"""Experts for MIKASA's tasks. They know the environment's state; they serve demonstrations and nothing else."""
+"""Who acts in MIKASA's tasks knowing the environment's state: the experts, and those who know all but the cue.
+
+Experts give demonstrations. The others tell what a success is worth: how far one gets who remembers nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from embodied.arrays import Float, Vector3
 REACH_M = 0.1
 """How far an action of 1 moves the tool."""
 OPEN = 1.0
+STILL_RAD_S = 0.2
+"""Joints slower than this stand still, for MIKASA."""
 Action = Float[np.ndarray, "7"]
 
 
@@ -36,8 +41,8 @@ def tool_action(move_m: Vector3, gripper: float, most: float = 1.0) -> Action:
     return np.concatenate([shares, np.zeros(3), [gripper]]).astype(np.float32)
 
 
-class TouchRemembered:
-    """Waits until the cubes are shown, then holds the tool over the one of the colour that was shown first."""
+class Toucher:
+    """Waits until the cubes are shown, then holds the tool over one of them."""
 
     OVER_M = 0.03
     """Over the middle of the cube: within the task's 5 cm, and clear of its top."""
@@ -46,16 +51,86 @@ class TouchRemembered:
 
     def __init__(self, environment: Any) -> None:
         self._environment = environment
-        key = int(environment.true_color_indices[0])
-        self._goal_m = environment.initial_poses[key][0].cpu().numpy().astype(np.float64)
-        self._goal_m[2] += self.OVER_M
         self._shown_at = int(environment.cue_steps_per_env[0] + environment.empty_steps_per_env[0])
+        self._cubes_m = {
+            key: pose[0].cpu().numpy().astype(np.float64) for key, pose in environment.initial_poses.items()
+        }
 
     def action(self) -> Action:
         """Return what to do now."""
-        if int(self._environment.elapsed_steps[0]) < self._shown_at:
+        if not self._is_shown:
             return tool_action(np.zeros(3), OPEN)
-        return tool_action(self._goal_m - position_m(self._environment.agent.tcp), OPEN, self.MOST)
+        return tool_action(self._over_m(self._chosen()) - self._tool_m, OPEN, self.MOST)
+
+    @property
+    def _is_shown(self) -> bool:
+        return int(self._environment.elapsed_steps[0]) >= self._shown_at
+
+    @property
+    def _tool_m(self) -> Vector3:
+        return position_m(self._environment.agent.tcp)
+
+    def _over_m(self, key: int) -> Vector3:
+        return self._cubes_m[key] + [0.0, 0.0, self.OVER_M]
+
+    def _chosen(self) -> int:
+        """Return the key of the cube to go to now."""
+        raise NotImplementedError
+
+
+class TouchRemembered(Toucher):
+    """The expert: touches the cube of the colour that was shown first."""
+
+    def _chosen(self) -> int:
+        return int(self._environment.true_color_indices[0])
+
+
+class TouchAny(Toucher):
+    """Touches one cube and stays: a guess."""
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        # The layout is chance that anybody can see: the guess depends on it and on nothing else.
+        first = next(iter(self._cubes_m.values()))
+        self._guess = int(np.random.default_rng(first.view(np.uint32)).integers(len(self._cubes_m)))
+
+    def _chosen(self) -> int:
+        return self._guess
+
+
+class TouchAll(Toucher):
+    """Visits the cubes one after the other, the nearest next, each until it would count if it were the right one.
+
+    It knows from the beginning where the cubes will be and never which is meant: as far as one gets without a memory
+    who goes after success alone.
+    """
+
+    MOST = 1.0
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._left = list(self._cubes_m)
+
+    def action(self) -> Action:
+        """Return what to do now."""
+        if self._has_touched() and len(self._left) > 1:
+            self._left.remove(self._chosen())
+        return tool_action(self._over_m(self._chosen()) - self._tool_m, OPEN, self.MOST)
+
+    def _over_m(self, key: int) -> Vector3:
+        if self._is_shown:
+            # In passing it may have pushed one away.
+            self._cubes_m[key] = position_m(self._environment.cubes[key])
+        return super()._over_m(key)
+
+    def _chosen(self) -> int:
+        return min(self._left, key=lambda key: float(np.linalg.norm(self._over_m(key) - self._tool_m)))
+
+    def _has_touched(self) -> bool:
+        environment = self._environment
+        distance_m = float(np.linalg.norm(self._cubes_m[self._chosen()] - self._tool_m))
+        is_still = bool(environment.agent.is_static(STILL_RAD_S)[0])
+        return self._is_shown and is_still and distance_m <= environment.GOAL_THRESH
 
 
 class Intercept:
@@ -90,10 +165,12 @@ class Intercept:
         return tool_action(np.array([meet_x - self.BEHIND_M, goal[1], self.HEIGHT_M]) - tool, self.CUP)
 
 
-EXPERTS: Dict[str, Type[Any]] = {
-    "RememberColor3-VLA-v0": TouchRemembered,
-    "RememberColor5-VLA-v0": TouchRemembered,
-    "RememberColor9-VLA-v0": TouchRemembered,
-    "InterceptMedium-VLA-v0": Intercept,
-}
+_REMEMBER = tuple(f"RememberColor{n}-{variant}v0" for variant in ("VLA-", "Long-VLA-") for n in (3, 5, 9))
+
+EXPERTS: Dict[str, Type[Any]] = {**dict.fromkeys(_REMEMBER, TouchRemembered), "InterceptMedium-VLA-v0": Intercept}
 """By the name of the task."""
+PLAYERS: Dict[str, Dict[str, Type[Any]]] = {
+    "sweep": dict.fromkeys(_REMEMBER, TouchAll),
+    "guess": dict.fromkeys(_REMEMBER, TouchAny),
+}
+"""Who acts without knowing the cue: by their name, then by that of the task."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import warnings
@@ -36,6 +37,8 @@ def mikasa_library() -> Any:
             "MIKASA-Robo is missing in this interpreter: name one that has it with --bridge-python or in "
             f"EMBODIED_MIKASA_PYTHON (docs/simulators.md): {error}"
         ) from error
+    # ManiSkill collects garbage with every episode. What has been loaded by now is never any, and takes most of that.
+    gc.freeze()
     return gymnasium
 
 

@@ -15,7 +15,7 @@ from embodied.arrays import Float, Transform
 from embodied.errors import ConfigurationError
 from embodied.geometry import intrinsics_from_fov, invert, matrix_from_quaternion, transform
 from sim.manipulation import TaskEpisode
-from sim.mikasa.experts import EXPERTS, Expert
+from sim.mikasa.experts import EXPERTS, PLAYERS, Expert
 from sim.mikasa.library import CAMERA, make_environment, mikasa_library, take_picture
 from sim.simulator import ActionSpace, Camera, Reading, StepResult, View, checked_action
 from sim.simulator_settings import MikasaSettings
@@ -173,6 +173,18 @@ class MikasaSimulator:
         self._check_loaded()
         assert self._expert is not None, "it is made with the episode"
         return self._expert.action()
+
+    def cast(self, player: str) -> None:
+        """Have one act until the next ``load`` who does not know the cue.
+
+        Raises:
+            ValueError: Nobody is called so in this task.
+        """
+        self._check_loaded()
+        known = [name for name, tasks in PLAYERS.items() if self._task in tasks]
+        if player not in known:
+            raise ValueError(f"player: expected one of {', '.join(known) or 'none'} in {self._task}, got {player!r}")
+        self._expert = PLAYERS[player][self._task](self._environment)
 
     def close(self) -> None:
         """Release the environment."""

@@ -19,14 +19,16 @@ from embodied.progress import Progress
 from embodied.recording import log_info, read_session
 from embodied.runs import new_run
 from sim.manipulation import TaskEpisode, read_task_truth
+from sim.simulator_settings import MetaworldSettings, TabletopSettings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "launch"))
 
 import manipulation_episode
 from episode_settings import SimEpisode, bridge_python, check
-from manipulation_episode import DemonstrationsSummary, process_specs, run_demonstrations
+from manipulation_episode import DemonstrationsSummary, process_specs, run_demonstrations, simulator_settings
 
 ROOT = Path(__file__).resolve().parents[2]
+TASK_SETTINGS = {"metaworld": MetaworldSettings, "tabletop": TabletopSettings}
 
 
 def settings_of(out: Path, **changed: object) -> SimEpisode:
@@ -109,6 +111,7 @@ def test_the_memory_watches_if_it_is_asked_to(recorded: tuple[Path, Demonstratio
         ({"task": None}, "task: expected one of cue_delay, .*, got None"),
         ({"task": "no-such-task"}, "task: expected one of cue_delay, .*, got 'no-such-task'"),
         ({"simulator": "mikasa", "task": "cue_delay"}, "task: expected one of RememberColor3-VLA-v0, "),
+        ({"simulator": "tabletop", "task": "cue_delay"}, "task: expected one of remember_color_3, "),
         ({"simulator": "houses"}, "task: expected none"),
         ({"simulator": "mikasa", "remember": True}, "remember: expected"),
         ({"mesh": True}, "mesh: expected a house"),
@@ -120,6 +123,11 @@ def test_the_memory_watches_if_it_is_asked_to(recorded: tuple[Path, Demonstratio
 def test_settings_that_do_not_go_together_are_refused(changed: dict[str, object], words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=words):
         check(settings_of(tmp_path, **changed))
+
+
+def test_the_bridge_gets_the_simulator_that_has_the_task_with_its_picture(tmp_path: Path) -> None:
+    given = {simulator: simulator_settings(settings_of(tmp_path, simulator=simulator)) for simulator in TASK_SETTINGS}
+    assert given == {simulator: kind(image_px=64) for simulator, kind in TASK_SETTINGS.items()}
 
 
 def test_the_interpreter_of_the_bridge_is_the_one_named_then_the_one_of_the_variable(

@@ -222,6 +222,7 @@ def test_a_second_task_is_refused_while_one_runs(line: Line) -> None:
     ("request_", "name"),
     [
         (RunTask(kind="go_to", session="day-1"), "target_m"),
+        (RunTask(kind="act", session="day-1"), "kind"),
         (RunTask(kind="explore", session=""), "session"),
         (RunTask(kind="explore", session="day-1", max_steps=0), "max_steps"),
     ],

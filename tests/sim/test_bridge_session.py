@@ -211,7 +211,9 @@ def test_the_pose_and_depth_on_the_wire_are_the_noisy_ones() -> None:
 
 def test_an_observation_has_no_field_in_which_truth_could_hide() -> None:
     # A new field of these structures must be weighed here before it may cross.
-    observation = "session seq stamp_ns T_world_base cameras proprioception action collided awaiting_action"
+    observation = (
+        "session seq stamp_ns T_world_base cameras proprioception action intended_action collided awaiting_action"
+    )
     camera = "name intrinsics T_base_camera rgb rgb_encoding depth segments segment_labels"
     assert Observation.__struct_fields__ == tuple(observation.split())
     assert CameraFrame.__struct_fields__ == tuple(camera.split())

@@ -16,7 +16,7 @@ import pytest
 
 from embodied.geometry import invert, project, transform_points
 from sim.manipulation import TaskEpisode
-from sim.mikasa.experts import EXPERTS, tool_action
+from sim.mikasa.experts import EXPERTS, PLAYERS, tool_action
 from sim.simulator import Simulator
 from sim_contracts import TaskConformance
 from source_tree import ROOT
@@ -81,6 +81,37 @@ if HERE:
                 done, ended = done or result.success, result.ended
             n_done += done
         assert n_done >= 9
+
+    @pytest.mark.mikasa
+    @pytest.mark.parametrize("task", ["RememberColor5-VLA-v0", "RememberColor3-Long-VLA-v0"])
+    @pytest.mark.parametrize("player", list(PLAYERS))
+    def test_who_does_not_know_the_cue_acts_alike_whatever_it_is(
+        simulator: MikasaSimulator, task: str, player: str
+    ) -> None:
+        ways = []
+        for color in (0, 2):
+            simulator.load(TaskEpisode(task, 11))
+            environment = simulator._environment
+            environment.true_color_indices[0] = color
+            simulator.cast(player)
+            n_hidden = int(environment.cue_steps_per_env[0] + environment.empty_steps_per_env[0])
+            way, successes = [], []
+            for _ in range(min(n_hidden + 60, 600) if "Long" in task else 25):
+                way.append(simulator.expert_action())
+                successes.append(simulator.step(way[-1], 0.05).success)
+            assert not any(successes[: n_hidden - 1]), "nothing can be touched before it is there"
+            ways.append(way)
+        # The cubes that are moved away and back leave a trace in the solver, far below what a choice would make.
+        np.testing.assert_allclose(*ways, atol=0.01)
+        with pytest.raises(ValueError, match="player: expected one of sweep, guess in RememberColor"):
+            simulator.cast("nobody")
+
+    @pytest.mark.mikasa
+    def test_the_sweep_touches_all_cubes_if_it_has_the_time(simulator: MikasaSimulator) -> None:
+        for seed in range(3):
+            simulator.load(TaskEpisode("RememberColor3-Long-VLA-v0", seed))
+            simulator.cast("sweep")
+            assert any(simulator.step(simulator.expert_action(), 0.05).success for _ in range(600))
 
     @pytest.mark.mikasa
     def test_an_episode_ends_where_mikasa_ends_it_and_takes_no_more_steps(simulator: MikasaSimulator) -> None:

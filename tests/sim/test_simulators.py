@@ -8,7 +8,14 @@ import pytest
 
 from embodied.config import Config, load_config, save_config
 from sim.bridge import BridgeConfig
-from sim.simulator_settings import CameraSettings, HabitatSettings, HousesSettings, MetaworldSettings, MikasaSettings
+from sim.simulator_settings import (
+    CameraSettings,
+    HabitatSettings,
+    HousesSettings,
+    MetaworldSettings,
+    MikasaSettings,
+    TabletopSettings,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
         HabitatSettings(camera=CameraSettings(width_px=64)),
         MetaworldSettings(image_px=64),
         MikasaSettings(image_px=64),
+        TabletopSettings(image_px=64),
     ],
 )
 def test_the_bridge_is_told_which_simulator_by_its_settings(settings: Config, tmp_path: Path) -> None:

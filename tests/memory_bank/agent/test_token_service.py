@@ -19,7 +19,7 @@ from embodied.errors import StoreError
 from embodied.messages import ClearTokens, ReadTokens, TokensReply, WriteTokens
 from embodied.process import ProcessConfig, ProcessLink
 from memory_bank.agent.token_bank import PerceptualCognitiveBank, TokenBankConfig
-from memory_bank.agent.token_service import TokenService
+from memory_bank.agent.token_service import MAX_NOTE_BYTES, TokenService
 from memory_bank.server import MemoryConfig, main
 
 
@@ -132,6 +132,17 @@ def test_what_cannot_be_taken_in_is_refused_and_changes_nothing(disk: Disk) -> N
         service.read(ReadTokens(episode=""))
     assert disk.rows == before
     assert disk.open().bank.episodes == ("a",)
+
+
+def test_a_note_is_kept_with_the_last_step_and_goes_with_the_episode(disk: Disk) -> None:
+    service = disk.open()
+    service.write(msgspec.structs.replace(step_of("a", 0), note=b"first"))
+    assert service.write(msgspec.structs.replace(step_of("a", 1), note=b"second")).note == b"second"
+    reply = disk.open(TokenBankConfig(capacity=5, consolidation="fifo")).read(ReadTokens(episode="a"))
+    assert (reply.note, reply.capacity, reply.consolidation, reply.merged_step) == (b"second", 5, "fifo", "earlier")
+    with pytest.raises(ValueError, match="note: expected at most"):
+        service.write(msgspec.structs.replace(step_of("a", 2), note=bytes(MAX_NOTE_BYTES + 1)))
+    assert service.clear(ClearTokens(episode="a")).note == b""
 
 
 def test_damaged_rows_are_told(disk: Disk) -> None:

@@ -1,0 +1,220 @@
+"""Draws batches from a cache. Each batch follows from the seed and its number alone, so that training can be resumed.
+
+Three ways to choose the calls of a group, each group of one episode:
+
+- ``calls``: as the policy is called when it acts, from the episode's beginning, with gaps that vary.
+- ``group``: frames of the whole episode at random, in the order of time (MemoryVLA's loader for LIBERO and MIKASA).
+- ``stream``: consecutive frames; a group goes on where the same row of the batch before ended, and where an episode
+  ends the next begins with the next batch (its Bridge loader). A memory that is kept between batches has to be emptied
+  for the rows whose ``steps`` begin with 0.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from embodied.arrays import Bool, Float, Int, UInt8
+from embodied.config import Config
+from embodied.errors import ConfigurationError
+from policies.vla.batch import TrainingBatch
+from policies.vla.data.augmentation import AugmentationConfig, Look, apply_look, draw_look, move_places
+from policies.vla.data.cache import Episode, EpisodeCache
+from policies.vla.data.labels import onset_weights
+from policies.vla.data.recorded import Layout
+from policies.vla.data.sampling import call_steps, decisions, group_steps, shuffled_episode, stream_window
+from policies.vla.normaliser import Normaliser
+
+
+class LoaderConfig(Config):
+    """How batches are drawn."""
+
+    kind: Literal["calls", "group", "stream"] = "calls"
+    """How the calls of a group are chosen: as when the policy acts, at random, or consecutive frames."""
+    n_groups: int = 16
+    """Episodes of a batch, over all processes."""
+    n_calls: int = 16
+    """Calls of each, at most."""
+    max_gap: int = 4
+    """Control steps between two calls, at most; for ``calls``. Best what is carried out between two calls."""
+    n_decisions: int = 3
+    """Calls of each group that the actions are learned from, drawn with the chance of their weight; the others are only
+    remembered, which is cheap. 0: all, each with its weight."""
+    onset_weight: float = 1.0
+    """Of the frames of an episode at which the action has changed most; the others' weights lie between 1 and this."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """How the looks of episodes are varied."""
+
+
+class _Group(NamedTuple):
+    """One row of a batch, as many calls as were drawn."""
+
+    images: UInt8[np.ndarray, "n_calls n_frames height width 3"]
+    steps: Int[np.ndarray, " n_calls"]
+    present: Bool[np.ndarray, " n_calls"]
+    proprioception: Float[np.ndarray, "n_calls n_proprioception"]
+    actions: Float[np.ndarray, "n_calls n_chunk n_actions"]
+    is_action: Bool[np.ndarray, "n_calls n_chunk"]
+    weight: Float[np.ndarray, " n_calls"]
+    destination: Float[np.ndarray, "n_calls n_cameras 2"]
+    has_destination: Bool[np.ndarray, "n_calls n_cameras"]
+
+
+class Loader:
+    """Makes any batch of a training."""
+
+    def __init__(
+        self,
+        cache: EpisodeCache,
+        normaliser: Normaliser,
+        config: LoaderConfig,
+        *,
+        seed: int,
+        chunk_steps: int,
+        n_stacked_frames: int = 1,
+        proprioception: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        """Make a loader.
+
+        Args:
+            cache: The demonstrations.
+            normaliser: Fitted to them, or that of a policy which is trained on.
+            config: How batches are drawn.
+            seed: Of all draws.
+            chunk_steps: Actions after each call.
+            n_stacked_frames: Frames that a call sees of each camera, the newest last.
+            proprioception: Whether calls see the robot's own measurements.
+            rank: Which process this is.
+            world_size: How many share each batch; together they draw what one alone would.
+
+        Raises:
+            ConfigurationError: See ``check_loader``.
+            ValueError: The normaliser does not fit the data, or there is no such process.
+        """
+        check_loader(config, world_size)
+        _check_fit(normaliser, cache.layout, proprioception)
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank: expected 0 to {world_size - 1}, got {rank}")
+        self._cache, self._normaliser, self._config, self._seed = cache, normaliser, config, seed
+        self._chunk_steps, self._n_stacked, self._proprioception = chunk_steps, n_stacked_frames, proprioception
+        n_rows = config.n_groups // world_size
+        self._rows = range(rank * n_rows, (rank + 1) * n_rows)
+        self._n_windows = -(-cache.lengths // config.n_calls)
+
+    def batch(self, step: int) -> TrainingBatch:
+        """Return this process's part of a batch, by the number of the batch."""
+        drawn = [(row, *self._draw(step, row)) for row in self._rows]
+        episodes = [self._cache.episode(episode) for _, episode, _, _ in drawn]
+        groups = [
+            self._group(episode, steps, looks, np.random.default_rng((self._seed, 4, step, row)))
+            for episode, (row, _, steps, looks) in zip(episodes, drawn, strict=True)
+        ]
+        return TrainingBatch(
+            words=torch.from_numpy(np.stack([episode.words for episode in episodes])),
+            instructions=tuple(episode.instruction for episode in episodes),
+            **{
+                name: _padded([getattr(group, name) for group in groups], self._config.n_calls)
+                for name in groups[0]._fields
+            },
+        )
+
+    def _draw(self, step: int, row: int) -> tuple[int, Int[np.ndarray, " n_calls_drawn"], np.random.Generator]:
+        """Return which calls of which episode a row has, and the generator of its looks."""
+        config, lengths = self._config, self._cache.lengths
+        if config.kind == "stream":
+            epoch, episode, first = stream_window(self._seed, row, self._n_windows, config.n_calls, step)
+            steps = np.arange(first, min(first + config.n_calls, int(lengths[episode])))
+            # An episode looks the same in all its windows.
+            return episode, steps, np.random.default_rng((self._seed, 2, row, epoch, episode))
+        rng = np.random.default_rng((self._seed, 3, step, row))
+        episode = shuffled_episode(self._seed, self._cache.n_episodes, step * config.n_groups + row)
+        if config.kind == "group":
+            return episode, group_steps(rng, int(lengths[episode]), config.n_calls), rng
+        return episode, call_steps(rng, int(lengths[episode]), config.n_calls, config.max_gap), rng
+
+    def _group(
+        self,
+        episode: Episode,
+        steps: Int[np.ndarray, " n_calls"],
+        looks: np.random.Generator,
+        rng: np.random.Generator,
+    ) -> _Group:
+        n_frames, layout, config = len(episode.actions), self._cache.layout, self._config
+        look = draw_look(config.augmentation, looks, layout.height_px, layout.width_px)
+        actions = self._normaliser.actions.normalise(episode.actions)
+        targets = steps[:, None] + np.arange(self._chunk_steps)
+        is_action = targets < n_frames
+        weights = onset_weights(actions, config.onset_weight)[steps]
+        measured = np.zeros((len(steps), 0), dtype=np.float32)
+        if self._proprioception:
+            measured = self._normaliser.proprioception.normalise(episode.proprioception[steps])
+        places = move_places(episode.destinations[steps], look, layout.height_px, layout.width_px)
+        return _Group(
+            images=self._images(episode, steps, look),
+            steps=steps.astype(np.int64),
+            present=np.ones(len(steps), dtype=bool),
+            proprioception=measured,
+            actions=np.where(is_action[:, :, None], actions[np.minimum(targets, n_frames - 1)], np.float32(0.0)),
+            is_action=is_action,
+            weight=decisions(rng, weights, config.n_decisions) if config.n_decisions else weights,
+            destination=np.nan_to_num(places),
+            has_destination=np.isfinite(places).all(axis=2),
+        )
+
+    def _images(
+        self, episode: Episode, steps: Int[np.ndarray, " n_calls"], look: Look
+    ) -> UInt8[np.ndarray, "n_calls n_frames height width 3"]:
+        # Before the beginning, the first frame is all there is.
+        seen = np.maximum(steps[:, None] - np.arange(self._n_stacked)[::-1], 0)
+        frames, places = np.unique(seen, return_inverse=True)
+        cameras = [apply_look(images[frames], look)[places.reshape(seen.shape)] for images in episode.images]
+        return cameras[0] if len(cameras) == 1 else np.concatenate(cameras, axis=1)
+
+
+def _padded(groups: list[np.ndarray], n_calls: int) -> Tensor:
+    """Return the groups' rows as (n_groups, n_calls, ...), with zeros behind those of a shorter group."""
+    # Zeros that are never touched are no work: the system hands them out.
+    padded = np.zeros((len(groups), n_calls, *groups[0].shape[1:]), dtype=groups[0].dtype)
+    for row, group in zip(padded, groups, strict=True):
+        row[: len(group)] = group
+    return torch.from_numpy(padded)
+
+
+def check_loader(config: LoaderConfig, world_size: int = 1) -> None:
+    """Refuse settings that cannot work.
+
+    Raises:
+        ConfigurationError: One is out of its range, or the batch cannot be shared by so many processes.
+    """
+    ranges: dict[str, tuple[float, float]] = {
+        "n_groups": (1, np.inf),
+        "n_calls": (1, np.inf),
+        "max_gap": (1, np.inf),
+        "n_decisions": (0, np.inf),
+        "onset_weight": (1.0, np.inf),
+        **{f"augmentation.{name}": (0.0, 1.0) for name in AugmentationConfig.__struct_fields__},
+        "augmentation.crop": (0.0, 0.9),
+    }
+    for path, (low, high) in ranges.items():
+        value = attrgetter(path)(config)
+        if not low <= value <= high:
+            raise ConfigurationError(f"loader.{path}: expected {low:g} to {high:g}, got {value}")
+    if config.n_groups % world_size:
+        raise ConfigurationError(
+            f"loader.n_groups: expected a multiple of {world_size} processes, got {config.n_groups}"
+        )
+
+
+def _check_fit(normaliser: Normaliser, layout: Layout, proprioception: bool) -> None:
+    pairs = [("actions", normaliser.actions, layout.action_names)]
+    if proprioception:
+        pairs.append(("proprioception", normaliser.proprioception, layout.proprioception_names))
+    for name, bounds, names in pairs:
+        if len(bounds.low) != len(names):
+            raise ValueError(f"{name}: expected {len(bounds.low)} numbers as the normaliser, got {len(names)}")

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from demonstrations import action, demonstration, few_words, position, shade, write_demonstrations
+from embodied.errors import ConfigurationError
+from policies.vla.data.augmentation import AugmentationConfig
+from policies.vla.data.cache import EpisodeCache, open_cache
+from policies.vla.normaliser import Bounds, Normaliser
+
+torch = pytest.importorskip("torch")
+
+from policies.vla.batch import TrainingBatch  # noqa: E402
+from policies.vla.data.loaders import Loader, LoaderConfig  # noqa: E402
+
+N_OBSERVATIONS = (13, 6, 31)
+LOOKS = AugmentationConfig(p_hue=0.5, brightness=0.3, contrast=0.2, crop=0.1, shift=0.1)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> EpisodeCache:
+    folder = tmp_path_factory.mktemp("data")
+    logs = write_demonstrations(
+        folder / "logs",
+        *(
+            demonstration(index, n, cameras=("front", "wrist"), instruction="x" * index)
+            for index, n in enumerate(N_OBSERVATIONS)
+        ),
+    )
+    return open_cache([logs], folder / "cache", encode=few_words)
+
+
+def loader(cache: EpisodeCache, **changes: Any) -> Loader:
+    given = {name: changes.pop(name) for name in LoaderConfig.__struct_fields__ if name in changes}
+    config = LoaderConfig(**{"n_groups": 3, "n_calls": 8, "max_gap": 3, **given})
+    normaliser = changes.pop("normaliser", cache.normaliser())
+    return Loader(cache, normaliser, config, **{"seed": 0, "chunk_steps": 4, **changes})
+
+
+def episode_of(batch: TrainingBatch, row: int) -> int:
+    return len(batch.instructions[row])
+
+
+def same(one: TrainingBatch, other: TrainingBatch) -> bool:
+    return all(a == b if isinstance(a, tuple) else torch.equal(a, b) for a, b in zip(one, other))
+
+
+def calls_of(batch: TrainingBatch, row: int) -> list[int]:
+    return batch.steps[row][batch.present[row]].tolist()
+
+
+def test_a_call_has_the_frames_and_the_actions_of_its_step(cache: EpisodeCache) -> None:
+    batch = loader(cache, proprioception=True).batch(0)
+    assert batch.images.shape == (3, 8, 2, 16, 16, 3)
+    assert sorted(batch.instructions) == ["", "x", "xx"]
+    normaliser = cache.normaliser()
+    for row in range(3):
+        episode, n_frames = episode_of(batch, row), N_OBSERVATIONS[episode_of(batch, row)] - 1
+        np.testing.assert_array_equal(batch.words[row], few_words([batch.instructions[row]])[0])
+        calls = calls_of(batch, row)
+        assert calls[0] == 0
+        for call, step in enumerate(calls):
+            assert batch.images[row, call, :, 0, 0, 0].tolist() == [shade(episode, step), shade(episode, step) + 1]
+            n_actions = min(4, n_frames - step)
+            assert batch.is_action[row, call].tolist() == [True] * n_actions + [False] * (4 - n_actions)
+            wanted = normaliser.actions.normalise(np.array([action(step + 1 + k) for k in range(n_actions)]))
+            np.testing.assert_array_equal(batch.actions[row, call, :n_actions], wanted)
+            np.testing.assert_array_equal(batch.actions[row, call, n_actions:], 0.0)
+            measured = normaliser.proprioception.normalise(position(episode, step))
+            np.testing.assert_array_equal(batch.proprioception[row, call], measured)
+            goal = normaliser.destinations.normalise(position(episode, n_frames - 1))
+            np.testing.assert_allclose(batch.destination[row, call], goal if step > 2 else batch.destination[row, call])
+        assert batch.has_destination[row].tolist() == batch.present[row].tolist()
+        assert (batch.weight[row] > 0.0).tolist() == batch.present[row].tolist()
+        padding = ~batch.present[row]
+        assert not batch.images[row][padding].any()
+        assert not batch.is_action[row][padding].any()
+
+
+def test_stacked_frames_are_oldest_first_and_begin_with_the_first(cache: EpisodeCache) -> None:
+    batch = loader(cache, n_stacked_frames=3).batch(1)
+    for row in range(3):
+        episode = episode_of(batch, row)
+        for call, step in enumerate(calls_of(batch, row)):
+            wanted = [shade(episode, max(step - back, 0)) + camera for camera in (0, 1) for back in (2, 1, 0)]
+            assert batch.images[row, call, :, 0, 0, 0].tolist() == wanted
+
+
+@pytest.mark.parametrize("kind", ["calls", "group", "stream"])
+def test_a_batch_follows_from_seed_and_number_alone(cache: EpisodeCache, kind: str) -> None:
+    first, second = (loader(cache, kind=kind, augmentation=LOOKS) for _ in range(2))
+    batches = [first.batch(step) for step in range(5)]
+    assert same(second.batch(4), batches[4])
+    assert not same(batches[3], batches[4])
+    assert not same(loader(cache, kind=kind, augmentation=LOOKS, seed=1).batch(4), batches[4])
+
+
+@pytest.mark.parametrize("kind", ["calls", "group", "stream"])
+def test_processes_draw_together_what_one_draws_alone(cache: EpisodeCache, kind: str) -> None:
+    options: dict[str, Any] = {"kind": kind, "augmentation": LOOKS, "n_groups": 4}
+    whole = loader(cache, **options).batch(7)
+    parts = [loader(cache, rank=rank, world_size=2, **options).batch(7) for rank in range(2)]
+    joined = [a + b if isinstance(a, tuple) else torch.cat([a, b]) for a, b in zip(*parts)]
+    assert same(TrainingBatch(*joined), whole)
+
+
+def test_a_stream_goes_on_where_the_batch_before_ended(cache: EpisodeCache) -> None:
+    stream = loader(cache, kind="stream", n_calls=5, n_groups=2)
+    ends: dict[int, tuple[int, int]] = {}
+    for step in range(22):
+        batch = stream.batch(step)
+        for row in range(2):
+            episode, calls = episode_of(batch, row), calls_of(batch, row)
+            assert calls == list(range(calls[0], calls[0] + len(calls)))
+            if row in ends:
+                before, last = ends[row]
+                is_over = last == N_OBSERVATIONS[before] - 2
+                assert calls[0] == 0 if is_over else (episode, calls[0]) == (before, last + 1)
+            ends[row] = (episode, calls[-1])
+
+
+def test_an_episode_of_a_stream_looks_the_same_in_all_its_windows(cache: EpisodeCache) -> None:
+    stream = loader(cache, kind="stream", n_calls=5, n_groups=1, augmentation=AugmentationConfig(brightness=0.1))
+    offsets = []
+    for batch in (stream.batch(step) for step in range(11)):
+        # The longest episode, whose greys are bright enough not to be clipped.
+        if episode_of(batch, 0) == 2:
+            greys = batch.images[0, : len(calls_of(batch, 0)), 0, 0, 0, 0].tolist()
+            offsets += [grey - shade(2, step) for grey, step in zip(greys, calls_of(batch, 0))]
+    assert len(offsets) == 30
+    assert len(set(offsets)) == 1
+    assert offsets[0] != 0
+
+
+def test_looks_change_pictures_and_nothing_else(cache: EpisodeCache) -> None:
+    plain, varied = loader(cache).batch(0), loader(cache, augmentation=LOOKS).batch(0)
+    assert not torch.equal(plain.images, varied.images)
+    assert same(plain._replace(images=varied.images), varied)
+    colours = varied.images.float().mean(dim=(2, 3, 4))
+    assert len({tuple(row[0].tolist()) for row in colours}) == 3
+
+
+def test_frames_where_the_action_changes_most_weigh_most(tmp_path: Path) -> None:
+    messages = demonstration(0, 20, intended=lambda seq: action(0) if seq < 10 else action(5))
+    cache = open_cache([write_demonstrations(tmp_path / "logs", messages)], tmp_path / "cache", encode=few_words)
+    batch = loader(cache, onset_weight=5.0, max_gap=1, n_calls=32, n_groups=1).batch(0)
+    # Observation 10 is led to by the action taken at 9.
+    assert batch.weight[0].tolist() == [1.0] * 9 + [5.0] + [1.0] * 9 + [0.0] * 13
+
+
+def test_without_names_of_positions_there_are_no_destinations(tmp_path: Path) -> None:
+    logs = write_demonstrations(tmp_path / "logs", demonstration(action_names=("a", "b", "c", "d")))
+    cache = open_cache([logs], tmp_path / "cache", encode=few_words)
+    batch = loader(cache).batch(0)
+    assert not batch.has_destination.any()
+    assert not batch.destination.any()
+    assert batch.proprioception.shape == (3, 8, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"n_calls": 0}, "loader.n_calls: expected 1 to inf, got 0"),
+        ({"onset_weight": 0.5}, "loader.onset_weight: expected 1 to inf, got 0.5"),
+        ({"augmentation": AugmentationConfig(crop=1.0)}, "loader.augmentation.crop: expected 0 to 0.9, got 1.0"),
+        (
+            {"augmentation": AugmentationConfig(p_hue=float("nan"))},
+            "loader.augmentation.p_hue: expected 0 to 1, got nan",
+        ),
+        ({"world_size": 2}, "loader.n_groups: expected a multiple of 2 processes, got 3"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(cache: EpisodeCache, changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        loader(cache, **changes)
+
+
+def test_a_normaliser_of_other_data_is_refused(cache: EpisodeCache) -> None:
+    other = Normaliser(actions=cache.normaliser().actions)
+    with pytest.raises(ValueError, match="proprioception: expected 0 numbers as the normaliser, got 3"):
+        loader(cache, normaliser=other, proprioception=True)
+    with pytest.raises(ValueError, match="actions: expected 1 numbers as the normaliser, got 4"):
+        loader(cache, normaliser=Normaliser(actions=Bounds(low=(0.0,), high=(1.0,))))
