@@ -1,4 +1,4 @@
-"""A robot remembers a house: two simulated days, questions about them, drives to the answers, and a report.
+"""A robot remembers a house: two simulated days, questions about them, drives to the answers, a task, and a report.
 
 Four processes do the work and meet over ZeroMQ: the bridge (house, robot and sensors), the memory, the recorder and the
 policy. This module starts them, tells the policy what to do, asks the memory through the public client, and judges the
@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from episode_group import FIRST_MORNING_NS, START_TIMEOUT_S, Group, addresses_of, memory_spec, recorder_spec
 from episode_settings import SimEpisode, bridge_python
+from memory_task import try_memory_task
 
 from embodied import Memory
 from embodied.clock import NANOSECONDS
@@ -216,18 +217,23 @@ def _two_days(episode: Episode, memory: Memory) -> EpisodeSummary:
             f"{'there' if goal.success else 'MISSED'}  {goal.question} {goal.geodesic_m:.2f} m of way left, "
             f"{'in view' if goal.in_view else 'not in view'}"
         )
+    evening_s = progress.elapsed_s
+    score, task = try_memory_task(progress)
     wall_s = {
         "before": started_s,
         "day_one": first_s - started_s,
         "day_two": second_s - first_s,
-        "evening": progress.elapsed_s - second_s,
+        "evening": evening_s - second_s,
+        "memory_task": progress.elapsed_s - evening_s,
     }
     goals = [goal for _, goal in drives]
     summary = summarise(episode, (day_one, day_two), (objects_one, objects_two), changes, results, goals, wall_s)
+    summary = msgspec.structs.replace(summary, memory_task=score)
     (episode.run / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     remembered = collect(memory, episode.run / "logs", title="A robot remembers a house", created=created)
     data = complete(remembered, settings, summary, day_two.changes, results, drives, episode.run / "logs")
+    data = msgspec.structs.replace(data, task=task)
     if settings.mesh:
         data = msgspec.structs.replace(data, pictures=(*data.pictures, *make_meshes(episode.run / "logs", progress)))
     write_report(episode.run / "report.html", data)

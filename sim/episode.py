@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, List, Protocol, Sequence, Tuple, runtime_checkable
+from typing import Dict, List, Optional, Protocol, Sequence, Tuple, runtime_checkable
 
 import numpy as np
 
@@ -85,6 +85,18 @@ class GoalScore(Structure):
     goals: Tuple[GoalResult, ...]
 
 
+class MemoryTaskScore(Structure):
+    """A task of memory, done by a policy that remembers and by its twin that does not."""
+
+    task: str
+    episodes: int
+    """The same for both."""
+    with_memory: int
+    """Done by the one that remembers."""
+    without_memory: int
+    """Done by its twin."""
+
+
 class EpisodeSummary(Structure):
     """``summary.json``. The same seed gives the same, but for the fields of time and memory at the end."""
 
@@ -102,6 +114,8 @@ class EpisodeSummary(Structure):
     changes: ChangeScore
     questions: QuestionScore
     goals: GoalScore
+    memory_task: Optional[MemoryTaskScore] = None
+    """None where the policies could not be run."""
     frames_per_second: float
     """Of the whole line, over the time that the robot was under way."""
     peak_rss_mb: float

@@ -8,7 +8,7 @@ from typing import Any, Callable, List, Optional, Sequence
 import msgspec
 import numpy as np
 
-from embodied.geometry import intrinsics_from_fov
+from embodied.geometry import intrinsics_from_fov, transform
 from embodied.messages import CameraFrame, Observation, SessionEnd, SessionStart, StreamMessage
 from recordings import START_NS, write_session
 
@@ -16,6 +16,7 @@ ACTION_NAMES = ("tool_forward", "tool_left", "tool_up", "gripper")
 PROPRIOCEPTION_NAMES = ("tool_x_m", "tool_y_m", "tool_z_m")
 PERIOD_S = 0.05
 SIZE_PX = 16
+FOV_RAD = 1.4
 INSTRUCTION = "touch the cube"
 
 
@@ -32,6 +33,11 @@ def position(episode: int, seq: int) -> np.ndarray:
 def action(seq: int) -> np.ndarray:
     """Return the action that leads to an observation."""
     return np.array([0.01 * seq, 0.0, -0.01 * seq, 1.0], dtype=np.float32)
+
+
+def T_base_camera(camera: int, seq: int) -> np.ndarray:
+    """Return where a camera is: the first stands still and looks up, the others move with the tool, less far."""
+    return transform(np.eye(3), np.array([0.005 * camera * seq, 0.0, 0.0]))
 
 
 def demonstration(
@@ -59,7 +65,10 @@ def demonstration(
             seq=seq,
             stamp_ns=START_NS + seq * round(1e9 * PERIOD_S),
             T_world_base=np.eye(4),
-            cameras=tuple(_camera(name, shade(episode, seq) + index, size_px) for index, name in enumerate(cameras)),
+            cameras=tuple(
+                _camera(name, shade(episode, seq) + index, size_px, T_base_camera(index, seq))
+                for index, name in enumerate(cameras)
+            ),
             proprioception=position(episode, seq),
             action=None if seq == 0 else action(seq),
             intended_action=None if seq == 0 or intended is None else intended(seq),
@@ -91,10 +100,10 @@ def few_words(instructions: Sequence[str]) -> np.ndarray:
     return vectors
 
 
-def _camera(name: str, grey: int, size_px: int) -> CameraFrame:
+def _camera(name: str, grey: int, size_px: int, pose: np.ndarray) -> CameraFrame:
     return CameraFrame(
         name=name,
-        intrinsics=intrinsics_from_fov(size_px, size_px, 1.4),
-        T_base_camera=np.eye(4),
+        intrinsics=intrinsics_from_fov(size_px, size_px, FOV_RAD),
+        T_base_camera=pose,
         rgb=np.full((size_px, size_px, 3), grey, dtype=np.uint8),
     )

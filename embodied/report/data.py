@@ -59,6 +59,15 @@ class PictureItem(Structure):
     jpeg: bytes
 
 
+class TaskItem(Structure):
+    """A task that somebody was put to, beside what the memory was asked."""
+
+    text: str
+    """What it is, and what became of it."""
+    strip_jpeg: bytes = b""
+    """How it went: see ``embodied.report.strips``."""
+
+
 class ReportData(Structure):
     """All that a report shows. What is empty is left out of the page."""
 
@@ -80,6 +89,7 @@ class ReportData(Structure):
     """Sentences: what changed and was not noticed."""
     questions: Tuple[QuestionItem, ...] = ()
     goals: Tuple[GoalItem, ...] = ()
+    task: Optional[TaskItem] = None
     pictures: Tuple[PictureItem, ...] = ()
     stages: Dict[str, Dict[str, float]] = {}
     """Mean milliseconds a frame spends in each stage, by process."""

@@ -93,6 +93,7 @@ def _sections(data: ReportData) -> List[Section]:
         ("changes", "What changed", sections.changes(data.changes, data.missed_changes)),
         ("questions", "Questions", sections.questions(data.questions)),
         ("goals", "Drives", sections.goals(data.goals)),
+        ("task", "A task of memory", sections.task(data.task)),
         ("pictures", "Pictures", sections.pictures(data)),
         ("objects", "Rooms and objects", sections.scene_tree(data)),
         ("sessions", "Sessions", sections.sessions(data.sessions)),

@@ -6,12 +6,14 @@ import re
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from embodied.messages import Evidence, ObjectRecord, SessionRecord
-from embodied.report.data import ChangeItem, Figure, GoalItem, QuestionItem, ReportData
+from embodied.report.data import ChangeItem, Figure, GoalItem, QuestionItem, ReportData, TaskItem
 from embodied.report.markup import Markup, element, join, picture, text
 from embodied.report.wording import change_sentence, clock_time, duration, frame_phrase, instant, number, share
 
 MAX_EVIDENCE = 4
 """Pictures shown for one answer."""
+STRIP_PX = 1700
+"""Longer side of a picture that is made of many."""
 
 
 def verdict(correct: Optional[bool]) -> Optional[Markup]:
@@ -285,6 +287,14 @@ def settings(values: Dict[str, str]) -> Optional[Markup]:
         return None
     pairs = [join((element("dt", key), element("dd", value))) for key, value in values.items()]
     return element("dl", *pairs, class_="settings")
+
+
+def task(item: Optional[TaskItem]) -> Optional[Markup]:
+    """Show how a task went."""
+    if item is None:
+        return None
+    strip = picture(item.strip_jpeg, "how it went", max_px=STRIP_PX) if item.strip_jpeg else None
+    return element("article", element("p", item.text, class_="answer"), strip, class_="card wide")
 
 
 def pictures(data: ReportData) -> Optional[Markup]:

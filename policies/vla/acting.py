@@ -14,7 +14,9 @@ from embodied.arrays import Float, Image
 from embodied.config import Config
 from embodied.errors import ConfigurationError, PolicyError
 from policies.vla.backend import Backend, SamplingConfig, StoredStream, TokenArrays, TorchBackend
+from policies.vla.config import WORDS_DIM
 from policies.vla.ensemble import EnsembleConfig, ensemble
+from policies.vla.onnx_backend import OnnxBackend, is_exported
 from policies.vla.token_memory import NOTHING, OwnMemory, Remembered, TokenMemory, stream_config
 from policies.vla.words import encode_words
 
@@ -164,7 +166,7 @@ class Actor:
         interface, network = self._record.interface, self._record.network
         n_images = len(interface.cameras) * network.n_stacked_frames
         images = np.zeros((n_images, interface.height_px, interface.width_px, 3), dtype=np.uint8)
-        words = self._encode_words([""])[0]
+        words = np.zeros(WORDS_DIM, dtype=np.float32)
         for _ in range(_N_WARM_UPS):
             tokens = self._backend.encode(images, words, "", np.zeros(len(self._felt_names), dtype=np.float32))
             stored = self._backend.to_store(tokens)
@@ -278,12 +280,22 @@ def open_actor(
     memory: TokenMemory | None = None,
     device: str = "cpu",
 ) -> Actor:
-    """Return an actor with the policy of a checkpoint's folder.
+    """Return an actor with the policy of a checkpoint's folder, or of an exported one, which needs no torch.
+
+    Args:
+        checkpoint: The folder.
+        settings: How to act.
+        memory: Where tokens are kept; None for this process.
+        device: What torch calls where the network runs; an exported one runs on the processor.
 
     Raises:
-        ConfigurationError: There is no policy, or one that does not fit; or torch is not installed.
+        ConfigurationError: There is no policy, or one that does not fit; or torch, or onnxruntime, is not installed.
     """
-    return Actor(TorchBackend(Path(checkpoint), settings.sampling, device), settings, memory)
+    folder = Path(checkpoint)
+    if is_exported(folder):
+        exported = OnnxBackend(folder, settings.sampling)
+        return Actor(exported, settings, memory, exported.encode_words)
+    return Actor(TorchBackend(folder, settings.sampling, device), settings, memory)
 
 
 def _note(steps: list[int], chunks: list[np.ndarray]) -> bytes:

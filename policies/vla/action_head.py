@@ -9,7 +9,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from policies.vla.config import HeadConfig
 
@@ -37,7 +37,7 @@ class Attention(nn.Module):
         shared = len(query) // len(key)
         # Repeats of an example read the same keys: they are laid side by side, instead of the keys being repeated.
         query = query.unflatten(0, (-1, shared)).transpose(1, 2).flatten(2, 3)
-        read = F.scaled_dot_product_attention(query, key, value)
+        read = functional.scaled_dot_product_attention(query, key, value)
         read = read.unflatten(2, (shared, -1)).transpose(1, 2).flatten(0, 1)
         return self.out(read.transpose(1, 2).flatten(2))
 
@@ -86,9 +86,7 @@ class ActionHead(nn.Module):
         """Return each block's keys and values of the perceptual tokens, which are the same in every denoising step."""
         return [block.perception.keys_of(perceptual) for block in self.blocks]
 
-    def forward(
-        self, noisy: Tensor, time: Tensor, cognitive: Tensor, perceived: list[tuple[Tensor, Tensor]]
-    ) -> Tensor:
+    def forward(self, noisy: Tensor, time: Tensor, cognitive: Tensor, perceived: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Return the noise in the actions.
 
         Args:

@@ -40,10 +40,12 @@ class MemoryConfig(Config):
     """What is written: what was perceived (the code's default), or what the memory made of it (the paper)."""
     fusion: Literal["gate", "add"] = "gate"
     """How what was read joins what is seen: a learned gate for each number, or the mean of both."""
+    gate_of: Literal["read", "seen"] = "read"
+    """What the gate lets through: what was read (the paper's equation 8), or what is seen (its code)."""
     step_encoding: bool = True
     """Add an encoding of their step to the keys (equation 5)."""
     pool: int = 2
-    """Patches a side that one remembered token stands for: what is remembered is that much coarser than what is seen."""
+    """Patches a side that one remembered token stands for: memory is that much coarser than what is seen."""
     n_layers: int = 1
     """Rounds of attention."""
     n_heads: int = 4

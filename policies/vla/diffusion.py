@@ -52,7 +52,8 @@ def ddim(predict_noise: Callable[[Tensor, Tensor], Tensor], noise: Tensor, share
     """
     if not 1 <= n_steps <= len(shares):
         raise ValueError(f"n_steps: expected 1 to {len(shares)}, got {n_steps}")
-    times = torch.linspace(len(shares) - 1, 0, n_steps + 1, dtype=torch.float64)[:-1].round().long()
+    # Not from the very last step: of its signal so little is left that any error of the prediction saturates.
+    times = torch.arange(n_steps - 1, -1, -1) * (len(shares) // n_steps)
     noisy, clean = noise, noise
     for index, time in enumerate(times.tolist()):
         share = shares[time]

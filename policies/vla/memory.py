@@ -1,6 +1,6 @@
-"""The learned side of the working memory: reading it, and joining what was read with what is seen (MemoryVLA).
+"""The learned side of a working memory: reading it, and joining what was read with what is seen.
 
-Source: arXiv 2508.19236, equations 5 to 8, and its authors' code where it says more. What is kept, merged and dropped is
+Source: MemoryVLA, arXiv 2508.19236, equations 5 to 8, and its authors' code where it says more. What is kept, merged and dropped is
 decided by ``memory_bank.agent.token_bank``; the paper's own module costs more than its action expert, here queries,
 keys and values have a rank of their own.
 """
@@ -8,16 +8,16 @@ keys and values have a rank of their own.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from memory_bank.agent.token_bank import MAX_PERIOD
 from policies.vla.config import MemoryConfig
 
-_SINUSOID_DIM = 32
+SINUSOID_DIM = 32
 _SHARPNESS = 16.0
 """How much likeness, a cosine, counts at first."""
 _NOTHING = 0.5
@@ -40,23 +40,28 @@ class StepEncoder(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(_SINUSOID_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
-        half = _SINUSOID_DIM // 2
+        self.layers = nn.Sequential(nn.Linear(SINUSOID_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
+        half = SINUSOID_DIM // 2
         self.register_buffer("rates", torch.exp(-math.log(MAX_PERIOD) * torch.arange(half) / half), persistent=False)
+
+    def sinusoid(self, steps: Tensor) -> Tensor:
+        """Map (batch, n) to (batch, n, SINUSOID_DIM)."""
+        angles = steps[..., None].float() * self.rates
+        return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
     def forward(self, steps: Tensor) -> Tensor:
         """Map (batch, n) to (batch, n, dim)."""
-        angles = steps[..., None].float() * self.rates
-        return self.layers(torch.cat([angles.cos(), angles.sin()], dim=-1))
+        return self.layers(self.sinusoid(steps))
 
 
 class ReadLayer(nn.Module):
     """Attention from the tokens to all remembered tokens, and a feed-forward part, normalised after each.
 
-    Three things differ from the paper's layer. Queries and keys have bounded length, so that what is alike, and no common
-    sight, attracts from the first step of training on. Each remembered token has a weight of its own beside its likeness: what matters, whoever
-    asks. And there is a key that stands for nothing, with a value of zero: where nothing that is remembered fits,
-    nothing is read, and how much was read tells how familiar a token is.
+    Four things differ from the paper's layer. Queries, keys and values have a rank of their own. Queries and keys have
+    bounded length, so that what is alike, and no common sight, attracts from the first step of training on. Each
+    remembered token has a weight of its own beside its likeness: what matters, whoever asks. And there is a key that
+    stands for nothing, with a value of zero: where nothing that is remembered fits, nothing is read, and how much was
+    read, which tells how familiar a token is, is handed on beside it.
     """
 
     def __init__(self, dim: int, config: MemoryConfig, *, has_places: bool) -> None:
@@ -66,9 +71,10 @@ class ReadLayer(nn.Module):
         self.key = nn.Linear(dim, config.rank, bias=False)
         self.value = nn.Linear(dim, config.rank)
         self.out = nn.Linear(config.rank + config.n_heads, dim)
-        self.place_query = nn.Linear(dim, config.rank, bias=False) if has_places else None
-        self.place_key = nn.Linear(dim, config.rank, bias=False) if has_places else None
-        self.salience = nn.Linear(dim, config.n_heads, bias=False)
+        self.place_query: Any = nn.Linear(dim, config.rank, bias=False) if has_places else None
+        self.place_key: Any = nn.Linear(dim, config.rank, bias=False) if has_places else None
+        n_seen = dim + (SINUSOID_DIM if config.step_encoding else 0)
+        self.salience = nn.Linear(n_seen, config.n_heads, bias=False)
         nn.init.zeros_(self.salience.weight)
         self.log_scale = nn.Parameter(torch.full((config.n_heads, 1, 1), math.log(_SHARPNESS)))
         self.nothing = nn.Parameter(torch.full((config.n_heads,), _NOTHING))
@@ -83,14 +89,20 @@ class ReadLayer(nn.Module):
             if self.place_query is not None:
                 self.query.weight[rank // 2 :] = 0.0
                 self.place_query.weight[: rank // 2] = 0.0
-                self.place_key.load_state_dict(self.place_query.state_dict())
-            self.key.load_state_dict(self.query.state_dict())
+                self.place_key.weight.copy_(self.place_query.weight)
+            self.key.weight.copy_(self.query.weight)
             # What is read is as loud as what is there: small beginnings would take Adam many steps to raise.
             nn.init.orthogonal_(self.value.weight)
             nn.init.orthogonal_(self.out.weight)
 
     def forward(
-        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor, places: tuple[Tensor, Tensor] | None
+        self,
+        x: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor,
+        when: Tensor | None,
+        places: tuple[Tensor, Tensor] | None,
     ) -> Tensor:
         """Return (batch, n_tokens, dim).
 
@@ -99,27 +111,29 @@ class ReadLayer(nn.Module):
             keys: (batch, n_keys, dim), with the encoding of their steps.
             values: (batch, n_keys, dim).
             mask: bool (batch, n_keys): what there is.
+            when: (batch, n_keys, SINUSOID_DIM): the step of each key; None if steps are not encoded.
             places: Where the tokens are (n_tokens, dim), and the keys (n_keys, dim); None for tokens without a place.
         """
-        query, key, seen = self.query(x), self.key(keys), keys
+        query, key = self.query(x), self.key(keys)
         if places is not None:
             query, key = query + self.place_query(places[0]), key + self.place_key(places[1])
-            seen, values = keys + places[1], values + places[1]
+            values = values + places[1]
         query, key, value = (
             y.unflatten(-1, (self._n_heads, -1)).transpose(1, 2) for y in (query, key, self.value(values))
         )
         scale = self.log_scale.exp()
         query, key = _short(query) * scale, _short(key)
         # A further number of each key, which all queries heed alike: how much this entry matters, whoever asks.
+        seen = values if when is None else torch.cat([values, when], dim=-1)
         matters = self.salience(seen).transpose(1, 2)[..., None]
         key = torch.cat([key, matters], dim=-1)
         nothing = torch.zeros_like(key[:, :, :1])
         nothing[..., -1] = (scale[:, :, 0] * self.nothing[:, None]).expand(len(key), -1, -1)
-        query, key = F.pad(query, (0, 1), value=1.0), torch.cat([nothing, key], dim=2)
+        query, key = functional.pad(query, (0, 1), value=1.0), torch.cat([nothing, key], dim=2)
         # Beside what is read, how much of it: one number a head.
-        value = F.pad(F.pad(value, (0, 1), value=1.0), (0, 0, 1, 0))
-        there = F.pad(mask, (1, 0), value=True)[:, None, None]
-        read = F.scaled_dot_product_attention(query, key, value, attn_mask=there, scale=1.0)
+        value = functional.pad(functional.pad(value, (0, 1), value=1.0), (0, 0, 1, 0))
+        there = functional.pad(mask, (1, 0), value=True)[:, None, None]
+        read = functional.scaled_dot_product_attention(query, key, value, attn_mask=there, scale=1.0)
         x = self.norm_read(x + self.out(read.transpose(1, 2).flatten(2)))
         return self.norm(x + self.feed(x))
 
@@ -137,6 +151,7 @@ class MemoryReader(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(ReadLayer(dim, config, has_places=has_places) for _ in range(config.n_layers))
         self.step_encoder = StepEncoder(dim) if config.step_encoding else None
+        self._gate_of = config.gate_of
         self.gate = nn.Linear(2 * dim, dim) if config.fusion == "gate" else None
         if self.gate is not None:
             nn.init.normal_(self.gate.weight, std=1e-3)
@@ -166,14 +181,19 @@ class MemoryReader(nn.Module):
         n_entries, n_stored = values.shape[1:3]
         mask = present.repeat_interleave(n_stored, dim=1)
         keys, values = keys.flatten(1, 2), values.flatten(1, 2)
+        moments = None
+        if self.step_encoder is not None:
+            moments = self.step_encoder.sinusoid(when).repeat_interleave(n_stored, dim=1)
         if places is not None:
             places = places[0], places[1].repeat(n_entries, 1)
         read = tokens
         for layer in self.layers:
-            read = layer(read, keys, values, mask, places)
+            read = layer(read, keys, values, mask, moments, places)
         if self.gate is None:
             return 0.5 * (tokens + read)
         g = torch.sigmoid(self.gate(torch.cat([tokens, read], dim=-1)))
+        if self._gate_of == "seen":
+            g = 1.0 - g
         return g * read + (1.0 - g) * tokens
 
 

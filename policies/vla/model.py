@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from memory_bank.agent.token_bank import TokenStream, TokenStreamConfig
 from policies.vla.action_head import ActionHead
@@ -26,8 +25,6 @@ from policies.vla.config import WORDS_DIM, CompactVision, Interface, MemoryConfi
 from policies.vla.diffusion import add_noise, ddim, signal_shares
 from policies.vla.memory import Entries, MemoryReader
 
-BLUR = 0.5
-"""Deviation, in patches, of what counts as the destination."""
 MOST = 3.0
 """Standard deviations that a token may stand out by."""
 SQUEEZE = 16
@@ -81,36 +78,40 @@ class CognitivePool(nn.Module):
 class Destination(nn.Module):
     """Where in the picture the motion ends: how likely it is each token's place."""
 
-    def __init__(self, width: int, cognitive_width: int) -> None:
+    def __init__(self, side: int, width: int, cognitive_width: int) -> None:
         super().__init__()
+        self._side = side
         self.norm = nn.LayerNorm(width)
+        # The tool comes to rest beside a thing as often as in it: neighbours have a say.
+        self.around = nn.Conv2d(width, width, 3, padding=1)
         self.score = nn.Linear(width, 1)
         self.to_cognitive = nn.Linear(2 * width, cognitive_width)
 
     def forward(self, perceptual: Tensor) -> Tensor:
         """Map (batch, n_tokens, width) to log probabilities (batch, n_tokens)."""
-        return self.score(self.norm(perceptual))[..., 0].log_softmax(dim=1)
+        grids = self.norm(perceptual).unflatten(1, (-1, self._side, self._side)).flatten(0, 1)
+        around = torch.relu(self.around(grids.permute(0, 3, 1, 2))).flatten(2).transpose(1, 2)
+        return self.score(around).reshape(len(perceptual), -1).log_softmax(dim=1)
 
     def summary(self, perceptual: Tensor, places: Tensor) -> Tensor:
         """Return what is at the destination, and where it is, as an addition to the cognitive token."""
         share = self(perceptual).exp()[:, None]
         return self.to_cognitive(torch.cat([share @ perceptual, share @ places], dim=-1))
 
-    def loss(self, perceptual: Tensor, target: Tensor, is_known: Tensor, n_cameras: int) -> Tensor:
+    def loss(self, perceptual: Tensor, target: Tensor, is_known: Tensor) -> Tensor:
         """Return the cross entropy with the true places, (batch,).
 
         Args:
             perceptual: (batch, n_tokens, width).
             target: (batch, n_cameras, 2): u and v as shares of the picture's width and height.
             is_known: bool (batch, n_cameras): whether it is in the camera's picture.
-            n_cameras: How many grids the tokens are.
         """
-        side = math.isqrt(perceptual.shape[1] // n_cameras)
-        middles = (torch.arange(side, device=target.device) + 0.5) / side
-        near = -0.5 * ((target[..., None] - middles) * side / BLUR) ** 2  # (batch, n_cameras, 2, side)
-        share = (near[:, :, 1, :, None] + near[:, :, 0, None, :]).flatten(2).softmax(dim=-1)
-        share = (share * is_known[..., None]).flatten(1)
-        return -(share * self(perceptual)).sum(dim=1) / is_known.sum(dim=1).clamp(min=1)
+        # One patch and not some around it: soft targets of neighbouring things overlap, and what tells the things apart
+        # was then not learned (docs/log.md).
+        column, row = (target * self._side).long().clamp(0, self._side - 1).unbind(dim=-1)
+        camera = torch.arange(target.shape[1], device=target.device)
+        log_share = self(perceptual).gather(1, (camera * self._side + row) * self._side + column)
+        return -(log_share * is_known).sum(dim=1) / is_known.sum(dim=1).clamp(min=1)
 
 
 class MemoryPolicy(nn.Module):
@@ -150,10 +151,8 @@ class MemoryPolicy(nn.Module):
         self.proprioception = nn.Linear(n_proprioception, cognitive_width) if n_proprioception else None
         self.perceptual_memory = MemoryReader(width, config.memory, has_places=True)
         self.cognitive_memory = MemoryReader(cognitive_width, config.memory)
-        self.destination = Destination(width, cognitive_width)
-        self.head = ActionHead(
-            config.head, len(interface.action_names), interface.chunk_steps, width, cognitive_width
-        )
+        self.destination = Destination(self._side, width, cognitive_width)
+        self.head = ActionHead(config.head, len(interface.action_names), interface.chunk_steps, width, cognitive_width)
         self.register_buffer("shares", signal_shares(config.head.n_diffusion_steps), persistent=False)
 
     # ---------------------------------------------------------------------------------------------- one call
@@ -212,8 +211,10 @@ class MemoryPolicy(nn.Module):
         return ddim(predict, noise, self.shares, n_denoising)
 
     def to_store(self, tokens: Tokens) -> Tokens:
-        """Return what goes into the memory, (batch, n_stored, perceptual_width): of each block of patches the one that
-        stands out most."""
+        """Return what goes into the memory, (batch, n_stored, perceptual_width).
+
+        Of each block of patches it is the one that stands out most.
+        """
         if self.config.memory.pool == 1:
             return tokens
         blocks = self._blocks(tokens.perceptual)
@@ -243,13 +244,7 @@ class MemoryPolicy(nn.Module):
             batch: Calls of several episodes; each call remembers those before it in its group.
             generator: Of all draws.
         """
-        n_groups, n_calls = batch.steps.shape
-        tokens = self.encode(
-            batch.images.flatten(0, 1),
-            batch.words.repeat_interleave(n_calls, dim=0),
-            tuple(text for text in batch.instructions for _ in range(n_calls)),
-            batch.proprioception.flatten(0, 1),
-        )
+        tokens = self._encode_all(batch)
         groups, calls = torch.nonzero(batch.present & (batch.weight > 0), as_tuple=True)
         fused = self._recall(tokens, batch, groups, calls)
         weight = batch.weight[groups, calls]
@@ -260,12 +255,21 @@ class MemoryPolicy(nn.Module):
         if self.config.destination_weight > 0.0:
             is_known = batch.has_destination[groups, calls]
             known = weight * is_known.any(dim=1)
-            entropy = self.destination.loss(
-                fused.perceptual, batch.destination[groups, calls], is_known, len(self.interface.cameras)
-            )
+            entropy = self.destination.loss(fused.perceptual, batch.destination[groups, calls], is_known)
             losses["destination"] = (known * entropy).sum() / known.sum().clamp(min=1e-6)
             losses["loss"] = losses["loss"] + self.config.destination_weight * losses["destination"]
         return losses
+
+    def _encode_all(self, batch: TrainingBatch) -> Tokens:
+        """Return the tokens of all calls, (n_groups * n_calls, ...); padding is not looked at, and stays zero."""
+        n_groups, n_calls = batch.steps.shape
+        groups, calls = torch.nonzero(batch.present, as_tuple=True)
+        texts = tuple(batch.instructions[group] for group in groups.tolist())
+        seen = self.encode(batch.images[groups, calls], batch.words[groups], texts, batch.proprioception[groups, calls])
+        if len(groups) == n_groups * n_calls:
+            return seen
+        at = groups * n_calls + calls
+        return Tokens(*(x.new_zeros(n_groups * n_calls, *x.shape[1:]).index_copy(0, at, x) for x in seen))
 
     def _noise_loss(self, fused: Tokens, actions: Tensor, is_action: Tensor, generator: torch.Generator) -> Tensor:
         """Return the mean square error of the noise predicted in each chunk, (batch,)."""
@@ -379,7 +383,8 @@ def _consolidated(
     )
     units = torch.eye(n_calls)
     for group in range(n_groups):
-        stream, made_of = TokenStream(settings), []
+        stream = TokenStream(settings)
+        made_of: list[Tensor] = []
         for call in range(int(present[group].sum())):
             if made_of:
                 shares[group, call, : len(made_of)] = torch.stack(made_of)

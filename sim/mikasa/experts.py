@@ -34,6 +34,13 @@ def position_m(thing: Any) -> Vector3:
     return found
 
 
+def n_hidden_steps(environment: Any) -> int:
+    """Return for how many steps there is nothing yet to choose from: the cue is shown, then nothing."""
+    if not hasattr(environment, "cue_steps_per_env"):
+        return 0
+    return int(environment.cue_steps_per_env[0] + environment.empty_steps_per_env[0])
+
+
 def tool_action(move_m: Vector3, gripper: float, most: float = 1.0) -> Action:
     """Return the action that moves the tool without turning it, in a straight line and no further than it can."""
     shares = move_m / REACH_M
@@ -51,7 +58,7 @@ class Toucher:
 
     def __init__(self, environment: Any) -> None:
         self._environment = environment
-        self._shown_at = int(environment.cue_steps_per_env[0] + environment.empty_steps_per_env[0])
+        self._shown_at = n_hidden_steps(environment)
         self._cubes_m = {
             key: pose[0].cpu().numpy().astype(np.float64) for key, pose in environment.initial_poses.items()
         }

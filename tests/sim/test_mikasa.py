@@ -107,6 +107,19 @@ if HERE:
             simulator.cast("nobody")
 
     @pytest.mark.mikasa
+    def test_touching_the_cue_is_no_success(simulator: MikasaSimulator) -> None:
+        simulator.load(TaskEpisode("RememberColor5-Long-VLA-v0", 0))
+        environment = simulator._environment
+        theirs, ours = [], []
+        for _ in range(40):
+            tool_m = environment.agent.tcp.pose.p[0].numpy()
+            result = simulator.step(tool_action(np.array([0.0, 0.0, 0.05]) - tool_m, 1.0, most=0.7), 0.05)
+            theirs.append(bool(environment.evaluate()["success"][0]))
+            ours.append(result.success)
+        assert any(theirs), "MIKASA counts it"
+        assert not any(ours)
+
+    @pytest.mark.mikasa
     def test_the_sweep_touches_all_cubes_if_it_has_the_time(simulator: MikasaSimulator) -> None:
         for seed in range(3):
             simulator.load(TaskEpisode("RememberColor3-Long-VLA-v0", seed))

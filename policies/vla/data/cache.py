@@ -38,7 +38,7 @@ from policies.vla.data.sources import SourceFile, find_sources, read_episodes, s
 from policies.vla.normaliser import Normaliser, quantile_bounds
 from policies.vla.words import WORDS_ENCODER, encode_words
 
-VERSION = 2
+VERSION = 3
 INDEX_FILE = "index.json"
 WAIT_S = 3600.0
 """How long to wait for another process that is making the same cache."""

@@ -2,7 +2,7 @@
 
 Three ways to choose the calls of a group, each group of one episode:
 
-- ``calls``: as the policy is called when it acts, from the episode's beginning, with gaps that vary.
+- ``calls``: as the policy is called when it acts, from the episode's beginning, always as far apart.
 - ``group``: frames of the whole episode at random, in the order of time (MemoryVLA's loader for LIBERO and MIKASA).
 - ``stream``: consecutive frames; a group goes on where the same row of the batch before ended, and where an episode
   ends the next begins with the next batch (its Bridge loader). A memory that is kept between batches has to be emptied
@@ -26,7 +26,14 @@ from policies.vla.data.augmentation import AugmentationConfig, Look, apply_look,
 from policies.vla.data.cache import Episode, EpisodeCache
 from policies.vla.data.labels import onset_weights
 from policies.vla.data.recorded import Layout
-from policies.vla.data.sampling import call_steps, decisions, group_steps, shuffled_episode, stream_window
+from policies.vla.data.sampling import (
+    call_steps,
+    decisions,
+    group_steps,
+    remembered_calls,
+    shuffled_episode,
+    stream_window,
+)
 from policies.vla.normaliser import Normaliser
 
 
@@ -39,8 +46,9 @@ class LoaderConfig(Config):
     """Episodes of a batch, over all processes."""
     n_calls: int = 16
     """Calls of each, at most."""
-    max_gap: int = 4
-    """Control steps between two calls, at most; for ``calls``. Best what is carried out between two calls."""
+    gap: int = 4
+    """Control steps between two calls, for ``calls``: what is carried out between two when the policy acts. An action
+    that changed so many steps ago or less is at its onset."""
     n_decisions: int = 3
     """Calls of each group that the actions are learned from, drawn with the chance of their weight; the others are only
     remembered, which is cheap. 0: all, each with its weight."""
@@ -136,7 +144,7 @@ class Loader:
         episode = shuffled_episode(self._seed, self._cache.n_episodes, step * config.n_groups + row)
         if config.kind == "group":
             return episode, group_steps(rng, int(lengths[episode]), config.n_calls), rng
-        return episode, call_steps(rng, int(lengths[episode]), config.n_calls, config.max_gap), rng
+        return episode, call_steps(rng, int(lengths[episode]), config.gap), rng
 
     def _group(
         self,
@@ -148,9 +156,13 @@ class Loader:
         n_frames, layout, config = len(episode.actions), self._cache.layout, self._config
         look = draw_look(config.augmentation, looks, layout.height_px, layout.width_px)
         actions = self._normaliser.actions.normalise(episode.actions)
+        weights = onset_weights(actions, config.onset_weight, config.gap)[steps]
+        if config.n_decisions:
+            weights = decisions(rng, weights, config.n_decisions)
+        kept = remembered_calls(rng, weights, config.n_calls)
+        steps, weights = steps[kept], weights[kept]
         targets = steps[:, None] + np.arange(self._chunk_steps)
         is_action = targets < n_frames
-        weights = onset_weights(actions, config.onset_weight)[steps]
         measured = np.zeros((len(steps), 0), dtype=np.float32)
         if self._proprioception:
             measured = self._normaliser.proprioception.normalise(episode.proprioception[steps])
@@ -162,7 +174,7 @@ class Loader:
             proprioception=measured,
             actions=np.where(is_action[:, :, None], actions[np.minimum(targets, n_frames - 1)], np.float32(0.0)),
             is_action=is_action,
-            weight=decisions(rng, weights, config.n_decisions) if config.n_decisions else weights,
+            weight=weights,
             destination=np.nan_to_num(places),
             has_destination=np.isfinite(places).all(axis=2),
         )
@@ -195,7 +207,7 @@ def check_loader(config: LoaderConfig, world_size: int = 1) -> None:
     ranges: dict[str, tuple[float, float]] = {
         "n_groups": (1, np.inf),
         "n_calls": (1, np.inf),
-        "max_gap": (1, np.inf),
+        "gap": (1, np.inf),
         "n_decisions": (0, np.inf),
         "onset_weight": (1.0, np.inf),
         **{f"augmentation.{name}": (0.0, 1.0) for name in AugmentationConfig.__struct_fields__},

@@ -7,22 +7,28 @@ import numpy as np
 from embodied.arrays import Float, Int
 
 
-def call_steps(
-    rng: np.random.Generator, n_frames: int, n_calls: int, max_gap: int
-) -> Int[np.ndarray, " n_calls_drawn"]:
-    """Draw the steps at which a policy is called, as it is when it acts: at 0, then after gaps of 1 to ``max_gap``.
+def call_steps(rng: np.random.Generator, n_frames: int, gap: int) -> Int[np.ndarray, " n_calls"]:
+    """Return the steps at which a policy is called: at 0, after 1 to ``gap`` steps, then every ``gap`` steps.
 
-    Half of the gaps are ``max_gap``, which is how many steps a policy carries out between two calls; the others are as
-    likely to be of any length. Of more calls than ``n_calls`` the first stays, since what is to be remembered is often
-    seen at once, and of the others as many as fit, whichever.
+    That is how it is called when it acts, but that the first gap is drawn: so every frame is a call now and then.
     """
-    gaps = np.where(rng.random(n_frames - 1) < 0.5, max_gap, rng.integers(1, max_gap + 1, size=n_frames - 1))
-    steps = np.append(0, np.cumsum(gaps))
-    steps = steps[steps < n_frames]
-    if len(steps) > n_calls:
-        kept = rng.choice(len(steps) - 1, n_calls - 1, replace=False)
-        steps = np.append(0, np.sort(steps[1:][kept]))
-    return steps
+    return np.append(0, np.arange(int(rng.integers(1, gap + 1)), n_frames, gap))
+
+
+def remembered_calls(
+    rng: np.random.Generator, weights: Float[np.ndarray, " n"], n_calls: int
+) -> Int[np.ndarray, " n_kept"]:
+    """Return which calls a group keeps, in order: those that are learned from, the first, and of the others any.
+
+    The first stays, since what is to be remembered is often seen at once.
+
+    Args:
+        rng: Draws.
+        weights: Of all calls; 0 for one that is only remembered.
+        n_calls: How many to keep.
+    """
+    order = np.lexsort((rng.random(len(weights)), weights <= 0.0, np.arange(len(weights)) > 0))
+    return np.sort(order[:n_calls])
 
 
 def group_steps(rng: np.random.Generator, n_frames: int, n_calls: int) -> Int[np.ndarray, " n_calls_drawn"]:

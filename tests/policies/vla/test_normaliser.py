@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from policies.vla.normaliser import Bounds, Normaliser, extreme_bounds, quantile_bounds
+from policies.vla.normaliser import Bounds, Normaliser, quantile_bounds
 
 
 def test_quantiles_become_minus_one_and_one_and_come_back() -> None:
@@ -31,11 +31,6 @@ def test_a_gripper_that_closes_once_in_a_thousand_steps_keeps_both_its_values() 
     gripper = np.ones((1000, 1), dtype=np.float32)
     gripper[500] = -1.0
     assert quantile_bounds(gripper) == Bounds(low=(-1.0,), high=(1.0,))
-
-
-def test_destinations_are_never_clipped() -> None:
-    positions = np.array([[0.0, 1.0], [100.0, 2.0], [0.5, 1.5]])
-    assert extreme_bounds(positions) == Bounds(low=(0.0, 1.0), high=(100.0, 2.0))
 
 
 def test_other_shapes_and_broken_bounds_are_refused() -> None:

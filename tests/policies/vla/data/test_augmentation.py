@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from policies.vla.data.augmentation import AugmentationConfig, Look, apply_look, draw_look, hue_rotation
+from policies.vla.data.augmentation import AugmentationConfig, Look, apply_look, draw_look, hue_rotation, move_places
 
 OFF = AugmentationConfig()
 ALL = AugmentationConfig(p_hue=1.0, brightness=0.2, contrast=0.2, saturation=0.2, crop=0.1, shift=0.05)
@@ -90,6 +90,30 @@ def test_a_view_interpolates_and_repeats_the_edge() -> None:
     np.testing.assert_array_equal(seen[0, :, 0, 0], [0, 0, 0, 10, 20, 30, 40, 50])
 
 
+@pytest.mark.parametrize("crop", [0.0, 0.2])
+def test_a_place_moves_with_what_is_there_and_out_of_the_picture(crop: float) -> None:
+    frames = np.zeros((1, 24, 32, 3), np.uint8)
+    frames[0, 10:13, 20:23] = 240
+    rows, columns = np.mgrid[:24, :32]
+    n_seen = 0
+    for look in looks(AugmentationConfig(crop=crop, shift=0.6), 40):
+        (place,) = move_places(np.array([[21.5 / 32, 11.5 / 24]]), look, 24, 32)
+        seen = apply_look(frames, look)[0, :, :, 0].astype(float)
+        # A spot at the edge is smeared beyond it.
+        is_whole = seen.sum() > 0 and not seen[[0, -1]].any() and not seen[:, [0, -1]].any()
+        if is_whole:
+            middle = [(seen * (columns + 0.5)).sum() / seen.sum() / 32, (seen * (rows + 0.5)).sum() / seen.sum() / 24]
+            np.testing.assert_allclose(place, middle, atol=0.01)
+            n_seen += 1
+        elif not seen.any():
+            assert np.isnan(place).all()
+    assert 5 < n_seen < 35
+
+
+def test_a_place_that_was_not_known_stays_so() -> None:
+    assert np.isnan(move_places(np.full((1, 2), np.nan), plain(view=(0.0, 3.0, 1.0)), 24, 32)).all()
+
+
 def test_crops_stay_inside_and_reach_from_the_whole_picture_to_the_smallest() -> None:
     views = np.array([look.view for look in looks(AugmentationConfig(crop=0.19))])
     zoom = views[:, 2]
@@ -101,7 +125,7 @@ def test_crops_stay_inside_and_reach_from_the_whole_picture_to_the_smallest() ->
 
 
 def test_shifts_go_to_all_sides_as_far_as_the_setting_says() -> None:
-    views = np.array([look.view for look in looks(AugmentationConfig(shift=0.125))])
-    np.testing.assert_allclose(np.abs(views[:, :2]).max(axis=0), 4.0, atol=0.2)
-    assert (views[:, :2].min(axis=0) < -3.0).all()
+    views = np.array([look.view for look in looks(AugmentationConfig(shift=0.125)) if look.view is not None])
+    # Of a picture that is 32 wide; by whole pixels, so that it stays sharp.
+    assert {tuple(np.unique(views[:, axis]).tolist()) for axis in (0, 1)} == {tuple(range(-4, 5))}
     np.testing.assert_array_equal(views[:, 2], 1.0)

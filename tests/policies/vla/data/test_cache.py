@@ -77,9 +77,7 @@ def test_it_says_how_much_there_is_and_what_brings_it_to_one(tmp_path: Path, log
     assert cache.statistics().duration_s == pytest.approx(0.4)
     normaliser = cache.normaliser()
     assert normaliser.actions.high[3] == normaliser.actions.low[3] == 1.0
-    np.testing.assert_allclose(normaliser.destinations.high, [0.04, 0.1, 0.5])
-    other = write_demonstrations(tmp_path / "b", demonstration(proprioception_names=("a", "b", "c")))
-    assert opened(tmp_path / "other", other).normaliser().destinations == Bounds()
+    np.testing.assert_allclose(normaliser.proprioception.high, [0.04, 0.1, 0.5], atol=1e-3)
 
 
 def test_several_cameras_come_in_the_order_asked_for_or_found(tmp_path: Path) -> None:

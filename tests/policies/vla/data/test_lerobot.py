@@ -70,6 +70,8 @@ def test_logs_and_the_dataset_exported_from_them_are_the_same_data(tmp_path: Pat
         for one, other in zip(first.episode(index).images, second.episode(index).images):
             np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(first.episode(index).actions, second.episode(index).actions)
+        np.testing.assert_array_equal(first.episode(index).destinations, second.episode(index).destinations)
+    assert np.isfinite(second.episode(1).destinations).any(axis=(0, 2)).all()
     assert opened(tmp_path / "c", dataset, cameras=("wrist",)).layout.cameras == ("wrist",)
 
 
@@ -90,6 +92,22 @@ def test_columns_as_other_writers_have_them_are_read(tmp_path: Path, dataset: Pa
     assert cache.layout.control_period_s == pytest.approx(1 / 30)
     np.testing.assert_array_equal(cache.episode(0).images[0], 77)
     np.testing.assert_array_equal(cache.episode(1).actions[0], action(5))
+
+
+@pytest.mark.parametrize(("name", "shape"), [("intrinsics.front", None), ("extrinsics.T_base_camera.front", [16])])
+def test_without_cameras_as_we_write_them_it_is_not_known_where_a_motion_leads(
+    tmp_path: Path, dataset: Path, name: str, shape: Any
+) -> None:
+    known = opened(tmp_path / "a", dataset)
+    info = json.loads((dataset / "meta" / "info.json").read_text())["features"]
+    feature = info.pop(name)
+    change_info(dataset, features=info if shape is None else {**info, name: {**feature, "shape": shape}})
+    cache = opened(tmp_path / "b", dataset)
+    for index in range(2):
+        places = cache.episode(index).destinations
+        assert np.isnan(places[:, 0]).all()
+        np.testing.assert_array_equal(places[:, 1], known.episode(index).destinations[:, 1])
+    assert cache.data_hash != known.data_hash
 
 
 def test_videos_are_refused_with_what_to_do(tmp_path: Path, dataset: Path) -> None:

@@ -3,11 +3,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from demonstrations import action, demonstration, few_words, position, shade, write_demonstrations
+from demonstrations import (
+    FOV_RAD,
+    SIZE_PX,
+    T_base_camera,
+    action,
+    change,
+    demonstration,
+    few_words,
+    position,
+    shade,
+    write_demonstrations,
+)
 from embodied.errors import ConfigurationError
+from embodied.geometry import intrinsics_from_fov, invert, project, transform_points
 from policies.vla.data.augmentation import AugmentationConfig
 from policies.vla.data.cache import EpisodeCache, open_cache
 from policies.vla.normaliser import Bounds, Normaliser
@@ -36,9 +49,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> EpisodeCache:
 
 def loader(cache: EpisodeCache, **changes: Any) -> Loader:
     given = {name: changes.pop(name) for name in LoaderConfig.__struct_fields__ if name in changes}
-    config = LoaderConfig(**{"n_groups": 3, "n_calls": 8, "max_gap": 3, **given})
+    config = LoaderConfig(**{"n_groups": 3, "n_calls": 8, "gap": 3, **given})
     normaliser = changes.pop("normaliser", cache.normaliser())
     return Loader(cache, normaliser, config, **{"seed": 0, "chunk_steps": 4, **changes})
+
+
+def share_of(point: np.ndarray, T_base_camera: np.ndarray) -> np.ndarray:
+    """Return where a camera shows a point, from the corner of the picture."""
+    in_camera = transform_points(invert(T_base_camera), point[None].astype(np.float64))
+    return (project(in_camera, intrinsics_from_fov(SIZE_PX, SIZE_PX, FOV_RAD))[0] + 0.5) / SIZE_PX
 
 
 def episode_of(batch: TrainingBatch, row: int) -> int:
@@ -72,13 +91,29 @@ def test_a_call_has_the_frames_and_the_actions_of_its_step(cache: EpisodeCache) 
             np.testing.assert_array_equal(batch.actions[row, call, n_actions:], 0.0)
             measured = normaliser.proprioception.normalise(position(episode, step))
             np.testing.assert_array_equal(batch.proprioception[row, call], measured)
-            goal = normaliser.destinations.normalise(position(episode, n_frames - 1))
-            np.testing.assert_allclose(batch.destination[row, call], goal if step > 2 else batch.destination[row, call])
-        assert batch.has_destination[row].tolist() == batch.present[row].tolist()
-        assert (batch.weight[row] > 0.0).tolist() == batch.present[row].tolist()
+            for camera in range(2 if step > 2 else 0):
+                place = share_of(position(episode, n_frames - 1), T_base_camera(camera, step))
+                np.testing.assert_allclose(batch.destination[row, call, camera], place, atol=1e-5)
+        assert batch.has_destination[row].all(dim=1).tolist() == batch.present[row].tolist()
         padding = ~batch.present[row]
+        assert not batch.has_destination[row][padding].any()
+        assert not batch.weight[row][padding].any()
         assert not batch.images[row][padding].any()
         assert not batch.is_action[row][padding].any()
+
+
+def test_actions_are_learned_from_a_few_calls_or_from_all(cache: EpisodeCache) -> None:
+    few, every = (loader(cache, n_calls=12, n_decisions=n).batch(0) for n in (2, 0))
+    for row in range(3):
+        assert sorted(few.weight[row].tolist()) == [0.0] * 10 + [1.0] * 2
+        assert (every.weight[row] > 0.0).tolist() == every.present[row].tolist()
+    # Where calls are left out, it is never one that is learned from.
+    thinned = loader(cache, n_calls=3, gap=1, n_decisions=2)
+    assert all((thinned.batch(step).weight.sum(dim=1) == 2.0).all() for step in range(5))
+    # What they are is drawn anew each time, and nothing else hangs on it.
+    assert same(few._replace(weight=every.weight), every)
+    alone = loader(cache, n_decisions=2, n_groups=1)
+    assert len({tuple(alone.batch(step).weight[0].tolist()) for step in range(9)}) > 3
 
 
 def test_stacked_frames_are_oldest_first_and_begin_with_the_first(cache: EpisodeCache) -> None:
@@ -139,15 +174,41 @@ def test_an_episode_of_a_stream_looks_the_same_in_all_its_windows(cache: Episode
 def test_looks_change_pictures_and_nothing_else(cache: EpisodeCache) -> None:
     plain, varied = loader(cache).batch(0), loader(cache, augmentation=LOOKS).batch(0)
     assert not torch.equal(plain.images, varied.images)
-    assert same(plain._replace(images=varied.images), varied)
+    moved = {name: getattr(varied, name) for name in ("images", "destination", "has_destination")}
+    assert same(plain._replace(**moved), varied)
     colours = varied.images.float().mean(dim=(2, 3, 4))
     assert len({tuple(row[0].tolist()) for row in colours}) == 3
+
+
+def test_a_destination_stays_with_what_is_there_in_the_picture(tmp_path: Path) -> None:
+    # Colours tell the column and the row.
+    rows, columns = np.mgrid[:SIZE_PX, :SIZE_PX]
+    picture = np.stack([10 * columns, 10 * rows, np.full_like(rows, 80)], axis=2).astype(np.uint8)
+    messages = demonstration(3, 8)
+    for seq in range(8):
+        (camera,) = messages[1 + seq].cameras  # type: ignore[union-attr]
+        messages = change(messages, seq, cameras=(msgspec.structs.replace(camera, rgb=picture),))
+    cache = open_cache([write_demonstrations(tmp_path / "logs", messages)], tmp_path / "cache", encode=few_words)
+    plain = loader(cache, n_groups=1, n_decisions=0)
+    varied = loader(cache, n_groups=1, n_decisions=0, augmentation=AugmentationConfig(shift=0.4))
+    n_lost = 0
+    for step in range(12):
+        before, after = plain.batch(step), varied.batch(step)
+        known = after.has_destination[0, :, 0]
+        seen = after.images[0, 0, 0, 8, 8, :2].numpy().astype(float)
+        wanted = before.destination[0, :, 0] - torch.from_numpy(np.rint(seen / 10.0) - 8.0) / SIZE_PX
+        is_inside = ((wanted >= 0.0) & (wanted < 1.0)).all(dim=1) & after.present[0]
+        assert known.tolist() == is_inside.tolist()
+        np.testing.assert_allclose(after.destination[0, known, 0], wanted[known], atol=1e-5)
+        assert not after.destination[0, ~known].any()
+        n_lost += int((after.present[0] & ~known).any())
+    assert 0 < n_lost < 12
 
 
 def test_frames_where_the_action_changes_most_weigh_most(tmp_path: Path) -> None:
     messages = demonstration(0, 20, intended=lambda seq: action(0) if seq < 10 else action(5))
     cache = open_cache([write_demonstrations(tmp_path / "logs", messages)], tmp_path / "cache", encode=few_words)
-    batch = loader(cache, onset_weight=5.0, max_gap=1, n_calls=32, n_groups=1).batch(0)
+    batch = loader(cache, onset_weight=5.0, gap=1, n_calls=32, n_groups=1, n_decisions=0).batch(0)
     # Observation 10 is led to by the action taken at 9.
     assert batch.weight[0].tolist() == [1.0] * 9 + [5.0] + [1.0] * 9 + [0.0] * 13
 
@@ -165,6 +226,7 @@ def test_without_names_of_positions_there_are_no_destinations(tmp_path: Path) ->
     ("changes", "text"),
     [
         ({"n_calls": 0}, "loader.n_calls: expected 1 to inf, got 0"),
+        ({"n_decisions": -1}, "loader.n_decisions: expected 0 to inf, got -1"),
         ({"onset_weight": 0.5}, "loader.onset_weight: expected 1 to inf, got 0.5"),
         ({"augmentation": AugmentationConfig(crop=1.0)}, "loader.augmentation.crop: expected 0 to 0.9, got 1.0"),
         (
