@@ -79,7 +79,7 @@ class NetworkConfig(Config):
     """The image encoder."""
     perceptual_width: int = 64
     """Of a perceptual token."""
-    cognitive_width: int = 128
+    cognitive_width: int = 64
     """Of the cognitive token."""
     memory: MemoryConfig = MemoryConfig()
     """What is remembered, and how it is read."""
@@ -113,7 +113,7 @@ PRESETS: dict[str, NetworkConfig] = {
     "compact": NetworkConfig(),
     "small": NetworkConfig(
         perceptual_width=32,
-        cognitive_width=64,
+        cognitive_width=32,
         vision=CompactVision(widths=(16, 32), n_blocks=1),
         memory=MemoryConfig(rank=32, hidden=32),
         head=HeadConfig(width=64, depth=2, n_heads=2),

@@ -244,9 +244,9 @@ class MemoryPolicy(nn.Module):
             batch: Calls of several episodes; each call remembers those before it in its group.
             generator: Of all draws.
         """
-        tokens = self._encode_all(batch)
+        tokens = self.encode_all(batch)
         groups, calls = torch.nonzero(batch.present & (batch.weight > 0), as_tuple=True)
-        fused = self._recall(tokens, batch, groups, calls)
+        fused = self.recall(tokens, batch, groups, calls)
         weight = batch.weight[groups, calls]
         weight = weight / weight.sum()
         noise_loss = self._noise_loss(fused, batch.actions[groups, calls], batch.is_action[groups, calls], generator)
@@ -260,7 +260,7 @@ class MemoryPolicy(nn.Module):
             losses["loss"] = losses["loss"] + self.config.destination_weight * losses["destination"]
         return losses
 
-    def _encode_all(self, batch: TrainingBatch) -> Tokens:
+    def encode_all(self, batch: TrainingBatch) -> Tokens:
         """Return the tokens of all calls, (n_groups * n_calls, ...); padding is not looked at, and stays zero."""
         n_groups, n_calls = batch.steps.shape
         groups, calls = torch.nonzero(batch.present, as_tuple=True)
@@ -286,7 +286,7 @@ class MemoryPolicy(nn.Module):
         error = ((predicted - noise) ** 2).mean(dim=-1).unflatten(0, (n, repeats)).mean(dim=1)
         return (error * is_action).sum(dim=1) / is_action.sum(dim=1).clamp(min=1)
 
-    def _recall(self, tokens: Tokens, batch: TrainingBatch, groups: Tensor, calls: Tensor) -> Tokens:
+    def recall(self, tokens: Tokens, batch: TrainingBatch, groups: Tensor, calls: Tensor) -> Tokens:
         """Return the fused tokens of the chosen calls, each of which remembers the calls before it in its group."""
         config = self.config.memory
         n_groups, n_calls = batch.steps.shape
@@ -299,7 +299,7 @@ class MemoryPolicy(nn.Module):
             stored = self.to_store(tokens)
             stored = Tokens(*(each.unflatten(0, (n_groups, n_calls)) for each in stored))
         entries = [
-            _entries_before(each, batch.steps, batch.present, groups, calls, config, name)
+            entries_before(each, batch.steps, batch.present, groups, calls, config, name)
             for name, each in zip(("perceptual", "cognitive"), stored)
         ]
         return self.read(now, steps, *entries)
@@ -314,7 +314,7 @@ class MemoryPolicy(nn.Module):
             for call in range(n_calls):
                 at = torch.full_like(everyone, call)
                 entries = [
-                    _entries_before(each, batch.steps, batch.present, everyone, at, self.config.memory, name)
+                    entries_before(each, batch.steps, batch.present, everyone, at, self.config.memory, name)
                     for name, each in zip(("perceptual", "cognitive"), stored)
                 ]
                 now = Tokens(*(each[:, call] for each in tokens))
@@ -337,7 +337,7 @@ def _count(*modules: nn.Module) -> int:
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
-def _entries_before(
+def entries_before(
     stored: Tensor, steps: Tensor, present: Tensor, groups: Tensor, calls: Tensor, config: MemoryConfig, name: str
 ) -> Entries:
     """Return what each chosen call remembers: the calls before it in its group, consolidated as the bank does it.

@@ -97,7 +97,9 @@ def test_a_robot_acts_on_an_instruction_of_the_training_without_its_encoder(
 
 def test_what_cannot_be_run_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tmp_path / "a")
-    with pytest.raises(ConfigurationError, match=r"exported with n_denoising 10, guidance 1\.5, asked for n_denoising 4"):
+    with pytest.raises(
+        ConfigurationError, match=r"exported with n_denoising 10, guidance 1\.5, asked for n_denoising 4"
+    ):
         open_actor(folder, ActingConfig(sampling=SamplingConfig(n_denoising=4)))
     with pytest.raises(ConfigurationError, match="expected format_version 1, got 2"):
         OnnxBackend(write(tmp_path / "b", format_version=2))

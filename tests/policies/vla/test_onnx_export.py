@@ -43,7 +43,12 @@ def save(folder: Path, network: NetworkConfig, felt: tuple[str, ...] = ()) -> Pa
         ({}, (), False, 1e-4),
         ({}, (), True, 1e-2),
         ({"memory": MemoryConfig(kind="none")}, (), False, 1e-4),
-        ({"memory": MemoryConfig(capacity=2, store="fused", streams="cognitive", step_encoding=False, pool=1)}, (), False, 1e-4),
+        (
+            {"memory": MemoryConfig(capacity=2, store="fused", streams="cognitive", step_encoding=False, pool=1)},
+            (),
+            False,
+            1e-4,
+        ),
         ({"proprioception": True, "n_stacked_frames": 2}, ("a", "b"), False, 1e-4),
     ],
 )
