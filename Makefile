@@ -65,8 +65,8 @@ bench: $(VENV)/.run ## Measure the whole line, into runs/figures.json
 	@$(ONE_THREAD) $(BIN)/python launch/benchmark.py line --out runs/figures.json
 
 lock: ## Solve the locks anew; needs uv on the path
-	uv pip compile $(SOLVE) -o requirements.lock pyproject.toml
-	uv pip compile $(SOLVE) -o requirements-dev.lock -c requirements.lock --extra dev pyproject.toml
+	uv pip compile $(SOLVE) --extra policy -o requirements.lock pyproject.toml
+	uv pip compile $(SOLVE) -o requirements-dev.lock -c requirements.lock --extra dev --extra policy pyproject.toml
 
 docs: $(VENV)/.run ## Write docs/messages.md anew from the code
 	@$(BIN)/python -m embodied.message_docs docs/messages.md

@@ -50,7 +50,9 @@ def export(settings: ExportSettings, progress: Progress) -> None:
     progress.update(f"comparing {out} with {checkpoint}")
     difference = greatest_difference(OnnxBackend(out, sampling), TorchBackend(checkpoint, sampling), sampling)
     size_mb = sum(path.stat().st_size for path in out.iterdir()) / 1e6
-    progress.done(f"{out}: {size_mb:.1f} MB; actions differ from the checkpoint's by at most {difference:.1g}, in -1 to 1")
+    progress.done(
+        f"{out}: {size_mb:.1f} MB; actions differ from the checkpoint's by at most {difference:.1g}, in -1 to 1"
+    )
 
 
 def main(settings: ExportSettings) -> int:

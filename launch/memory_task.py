@@ -18,15 +18,15 @@ from embodied.report.data import TaskItem
 from embodied.report.strips import Strip, strips_jpeg
 from embodied.report.wording import share
 from policies.vla.acting import open_actor
-from policies.vla.record import read_record
 from sim.episode import MemoryTaskScore
+from sim.tabletop import TASKS
 
 POLICIES = Path(__file__).with_name("demo_policies")
 """Exported by ``launch/export_policy.py``: ``memory`` and ``twin``."""
 TASK = Task("tabletop", "remember_color_3")
 FIRST_SEED = 200_000
 """Far from those of the demonstrations that the policies learned from."""
-N_EPISODES = 5
+N_EPISODES = 10
 
 
 def try_memory_task(progress: Progress, policies: Path = POLICIES) -> tuple[MemoryTaskScore | None, TaskItem]:
@@ -47,11 +47,11 @@ def try_memory_task(progress: Progress, policies: Path = POLICIES) -> tuple[Memo
 
 def _play(progress: Progress, policies: Path) -> tuple[MemoryTaskScore, TaskItem]:
     folders = {"with its memory": policies / "memory", "without a memory": policies / "twin"}
-    ask = open_rollouts(TASK, read_record(folders["with its memory"]).interface.height_px)
-    played: dict[str, list[Played]] = {}
-    for name, folder in folders.items():
-        policy = CheckpointPolicy(open_actor(folder), folder.name)
-        played[name] = []
+    actors = {name: open_actor(folder) for name, folder in folders.items()}
+    ask = open_rollouts(TASK, actors["with its memory"].backend.record.interface.height_px)
+    played: dict[str, list[Played]] = {name: [] for name in folders}
+    for name, actor in actors.items():
+        policy = CheckpointPolicy(actor, name)
         for number in range(N_EPISODES):
             progress.update(f"task of memory, {name}: {number} of {N_EPISODES} episodes")
             played[name].append(play_policy(ask, TASK, FIRST_SEED + number, policy, show_end=True))
@@ -72,14 +72,15 @@ def _item(score: MemoryTaskScore, played: dict[str, Played], seed: int) -> TaskI
     assert chance is not None, "the table's tasks have one"
     n = score.episodes
     text = (
-        f"The task {score.task} shows a cue and takes it away; later, what is seen does not tell what it was. A policy "
-        f"that reads what it remembers while it acts did it in {score.with_memory} of {n} episodes; its twin, the same "
-        f"network trained in the same way without a memory, in {score.without_memory} of {n}. Guessing does it in "
-        f"{share(chance)}. Below, both in the episode of seed {seed}: until the robot is let go they see the same."
+        f"“{TASKS[TASK.name].instruction}” ({score.task}) When the robot is let go, nothing that it sees tells what "
+        f"was shown. A policy that reads what it remembers while it acts did it in {score.with_memory} of {n} "
+        f"episodes; its twin, the same network trained in the same way without a memory, in {score.without_memory} of "
+        f"{n}. Guessing does it in {share(chance)}. Below, both in the episode of seed {seed}: until they move they "
+        "see the same."
     )
     strips = [
         Strip(
-            title=f"{name}: {'done' if each.success else 'not done'} after {each.n_steps} steps",
+            title=f"{name}: {'done' if each.success else 'failed'} after {each.n_steps} steps",
             frames=each.frames,
             captions=[f"step {step}" for step in each.frame_steps],
             success=each.success,

@@ -5,8 +5,9 @@
     python launch/sim_episode.py --simulator metaworld --task cue_delay --episodes 5 --out runs/demonstrations
 
 In a house (``houses``, ``habitat``) the robot explores on two days between which things change, the memory is asked
-about them, and the robot drives to the answers. At a task (``metaworld``, ``mikasa``, ``tabletop``)
-the simulator's expert shows how it is done, one session a demonstration. Everything is recorded.
+about them, and the robot drives to the answers; at the end an arm is put to a task of memory. At a task (``metaworld``,
+``mikasa``, ``tabletop``) the simulator's expert shows how it is done, one session a demonstration. Everything is
+recorded.
 """
 
 from __future__ import annotations

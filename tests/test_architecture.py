@@ -48,8 +48,13 @@ OWNERS = {
     "pytorch3d": "policies",
     "safetensors": "policies",
 }
-ALSO_ALLOWED = {("memory_bank/geometry/kernels.py", "torch"), ("memory_bank/geometry/kernels.py", "pytorch3d")}
-"""Its kernels have a second backend, the operations of pytorch3d; it is loaded only when it is asked for."""
+ALSO_ALLOWED = {
+    ("memory_bank/geometry/kernels.py", "torch"),
+    ("memory_bank/geometry/kernels.py", "pytorch3d"),
+    ("policies/vla/onnx_backend.py", "onnxruntime"),
+}
+"""The kernels have a second backend, the operations of pytorch3d, and policies have one without torch; each is loaded
+only when it is asked for."""
 DISTRIBUTIONS = {
     "zmq": "pyzmq", "PIL": "pillow", "google": "protobuf", "mcap_protobuf": "mcap-protobuf-support",
     "foxglove_schemas_protobuf": "foxglove-schemas-protobuf",

@@ -1,8 +1,8 @@
 """The learned side of a working memory: reading it, and joining what was read with what is seen.
 
-Source: MemoryVLA, arXiv 2508.19236, equations 5 to 8, and its authors' code where it says more. What is kept, merged and
-dropped is decided by ``memory_bank.agent.token_bank``. The paper's own module costs more than its action expert; here
-queries, keys and values have a rank of their own.
+Source: MemoryVLA, arXiv 2508.19236, equations 5 to 8, and its authors' code where it says more. What is kept, merged
+and dropped is decided by ``memory_bank.agent.token_bank``. The paper's own module costs more than its action expert;
+here queries, keys and values have a rank of their own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs an exported policy with onnxruntime: without torch, and for the instructions it was trained with without MiniLM.
 
-An exported folder holds ``policy.json``, as a checkpoint does, ``onnx.json``, and the network in four parts, an ONNX file
-each. ``policies/vla/onnx_export.py`` writes it.
+An exported folder holds ``policy.json``, as a checkpoint does, ``onnx.json``, and the four parts of the network.
+``policies/vla/onnx_export.py`` writes it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def open_session(model: bytes, where: str, optimised: Path | None = None) -> Any
     try:
         import onnxruntime
     except ImportError as error:
-        raise ConfigurationError(f'{where}: needs onnxruntime: pip install "embodied-memory[onnx]"') from error
+        raise ConfigurationError(f'{where}: needs onnxruntime: pip install "embodied-memory[policy]"') from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = _SILENT
@@ -139,7 +139,7 @@ class OnnxBackend:
         """Return the tokens, fused with what is remembered."""
         fused = self._run(
             "read",
-            step=np.float32(step),
+            step=np.array(step),
             perceptual=tokens.perceptual,
             cognitive=tokens.cognitive,
             perceptual_steps=perceptual.steps,
@@ -173,8 +173,9 @@ def _read_export(folder: Path) -> ExportRecord:
         contents = path.read_bytes()
         version = msgspec.json.decode(contents, type=dict[str, Any]).get("format_version")
         if version != FORMAT_VERSION:
-            raise ConfigurationError(f"checkpoint {folder}: {EXPORT_FILE}: expected format_version {FORMAT_VERSION}, got "
-                                     f"{version!r}")  # fmt: skip
+            raise ConfigurationError(
+                f"checkpoint {folder}: {EXPORT_FILE}: expected format_version {FORMAT_VERSION}, got {version!r}"
+            )
         return msgspec.json.decode(contents, type=ExportRecord)
     except (OSError, msgspec.MsgspecError) as error:
         raise ConfigurationError(f"checkpoint {folder}: {EXPORT_FILE}: {error}") from error

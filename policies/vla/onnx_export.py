@@ -174,8 +174,8 @@ def _onnx(
     with TemporaryDirectory(prefix="embodied-export-") as folder:
         traced, simple = Path(folder) / "traced.onnx", Path(folder) / "simple.onnx"
         with warnings.catch_warnings(), torch.inference_mode():
-            # It warns of each shape that becomes a number, which is meant, and of being the older of two exporters: the newer
-            # one has no network with an axis that may be empty, and needs onnxscript.
+            # It warns of each shape that becomes a number, which is meant, and of being the older of two exporters: it
+            # is the one that needs no further library.
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 _Traced(policy, run), tuple(inputs.values()), str(traced), dynamo=False, opset_version=OPSET,

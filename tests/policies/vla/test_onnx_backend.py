@@ -29,7 +29,8 @@ GRAPHS = {
         cognitive = Unsqueeze(color, one)
         perceptual = Concat<axis=1>(cognitive, cognitive)
     }""",
-    "store": """(float[1,2,3] perceptual, float[1,1,3] cognitive) => (float[1,2,3] stored_perceptual, float[1,1,3] stored_cognitive) {
+    "store": """(float[1,2,3] perceptual, float[1,1,3] cognitive)
+        => (float[1,2,3] stored_perceptual, float[1,1,3] stored_cognitive) {
         stored_perceptual = Identity(perceptual)
         stored_cognitive = Identity(cognitive)
     }""",

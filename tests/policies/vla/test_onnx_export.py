@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -14,7 +13,6 @@ pytest.importorskip("onnxruntime")
 
 from embodied.errors import ConfigurationError  # noqa: E402
 from fake_policy import INTERFACE, NETWORK, record_of, words_of  # noqa: E402
-from policies.vla.acting import open_actor  # noqa: E402
 from policies.vla.backend import SamplingConfig, TorchBackend  # noqa: E402
 from policies.vla.checkpoint import save_policy, stored_tensors  # noqa: E402
 from policies.vla.config import MemoryConfig, NetworkConfig  # noqa: E402
@@ -60,3 +58,12 @@ def test_an_exported_policy_acts_as_it_does_in_torch_from_an_empty_memory_to_a_f
     export_policy(checkpoint, tmp_path / "out", SAMPLING, half=half, words=words_of)
     ours = OnnxBackend(tmp_path / "out", SAMPLING)
     assert 0.0 < greatest_difference(ours, TorchBackend(checkpoint, SAMPLING), SAMPLING) < tolerance
+
+
+def test_an_export_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) -> None:
+    checkpoint = save(tmp_path / "checkpoint", NETWORK)
+    with pytest.raises(ConfigurationError, match="holds no exported policy"):
+        export_policy(checkpoint, checkpoint, SAMPLING, words=words_of)
+    for sampling in (SAMPLING, SamplingConfig(n_denoising=1, guidance=1.0)):
+        export_policy(checkpoint, tmp_path / "out", sampling, words=words_of)
+        OnnxBackend(tmp_path / "out", sampling)
