@@ -124,6 +124,7 @@ class CheckpointPolicy:
             raise ConfigurationError(f"checkpoint {self._name}: the task does not measure {', '.join(missing)}")
         self._felt = [begun.proprioception_names.index(name) for name in interface.proprioception_names]
         self._actor.begin(begun.instruction, episode)
+        self._actor.forget()
 
     def act(self, instants: tuple[Instant, ...]) -> Float[np.ndarray, "n_steps n_actions"]:
         """Return what to do."""

@@ -121,7 +121,7 @@ class Actor:
         self._frames = {}
         self._take_up(NOTHING)
 
-    def see(self, frames: Sequence[Image], step: int) -> None:
+    def see(self, frames: Sequence[np.ndarray], step: int) -> None:
         """Look without acting: a policy that sees several frames at once needs those between its calls, too."""
         self._check(frames)
         n_stacked = self._record.network.n_stacked_frames
@@ -131,7 +131,7 @@ class Actor:
 
     def act(
         self,
-        frames: Sequence[Image],
+        frames: Sequence[np.ndarray],
         step: int,
         proprioception: Float[np.ndarray, " n_proprioception"] | None = None,
     ) -> Float[np.ndarray, "n_steps n_actions"]:
@@ -202,7 +202,7 @@ class Actor:
     def _chunk_shape(self) -> tuple[int, int]:
         return self._record.interface.chunk_steps, len(self._record.normaliser.actions.low)
 
-    def _check(self, frames: Sequence[Image]) -> None:
+    def _check(self, frames: Sequence[np.ndarray]) -> None:
         """Refuse frames that the policy was not trained with."""
         interface = self._record.interface
         if len(frames) != len(interface.cameras):
@@ -222,7 +222,7 @@ class Actor:
             raise ValueError(f"proprioception: expected {len(names)} finite numbers ({', '.join(names)}), got {got}")
         return self._record.normaliser.proprioception.normalise(proprioception)
 
-    def _stacked(self, frames: Sequence[Image], step: int) -> np.ndarray:
+    def _stacked(self, frames: Sequence[np.ndarray], step: int) -> np.ndarray:
         """Return the frames that the network sees, uint8 (n_cameras * n_stacked, height, width, 3)."""
         self.see(frames, step)
         n_stacked = self._record.network.n_stacked_frames

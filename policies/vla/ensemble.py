@@ -20,7 +20,7 @@ class EnsembleConfig(Config):
 
 
 def ensemble(
-    chunks: Sequence[Float[np.ndarray, "n_steps n_actions"]], steps: Sequence[int], alpha: float
+    chunks: Sequence[Float[np.ndarray, "_ n_actions"]], steps: Sequence[int], alpha: float
 ) -> Float[np.ndarray, "n_steps n_actions"]:
     """Return the newest chunk, each action averaged with what older chunks say about its instant.
 

@@ -124,7 +124,7 @@ def test_a_damaged_record_is_refused(tmp_path: Path, tensors: Dict[str, Any]) ->
 
 
 def test_missing_damaged_and_foreign_weights_are_refused(tmp_path: Path, tensors: Dict[str, Any]) -> None:
-    save_policy(tmp_path, tensors, tiny_record(network=msgspec.structs.replace(PRESETS["small"], cognitive_width=32)))
+    save_policy(tmp_path, tensors, tiny_record(network=msgspec.structs.replace(PRESETS["small"], cognitive_width=48)))
     with pytest.raises(ConfigurationError, match=r"another network: \S+ is \(.*\), expected \(.*\)$"):
         load_policy(tmp_path)
     save_policy(tmp_path, {**tensors, "more": torch.ones(1)}, tiny_record())
