@@ -76,7 +76,7 @@ class CognitivePool(nn.Module):
 
 
 class Destination(nn.Module):
-    """Where in the picture the motion ends: how likely it is in each token's patch, and where in it then."""
+    """Where in the picture the motion ends: how likely it is each token's place."""
 
     def __init__(self, side: int, width: int, cognitive_width: int) -> None:
         super().__init__()
@@ -84,37 +84,22 @@ class Destination(nn.Module):
         self.norm = nn.LayerNorm(width)
         # The tool comes to rest beside a thing as often as in it: neighbours have a say.
         self.around = nn.Conv2d(width, width, 3, padding=1)
-        self.score_offset = nn.Linear(width, 1 + 2)
-        self.to_cognitive = nn.Linear(2 * width + 2, cognitive_width)
-        middles = (torch.arange(side) + 0.5) / side
-        rows, columns = torch.meshgrid(middles, middles, indexing="ij")
-        self.register_buffer("middles", torch.stack([columns, rows], dim=-1).flatten(0, 1), persistent=False)
+        self.score = nn.Linear(width, 1)
+        self.to_cognitive = nn.Linear(2 * width, cognitive_width)
 
-    def forward(self, perceptual: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the log probability of each token's patch, and the place in it.
-
-        Args:
-            perceptual: (batch, n_tokens, width).
-
-        Returns:
-            (batch, n_tokens), and (batch, n_tokens, 2): from the patch's middle, in patches.
-        """
+    def forward(self, perceptual: Tensor) -> Tensor:
+        """Map (batch, n_tokens, width) to log probabilities (batch, n_tokens)."""
         grids = self.norm(perceptual).unflatten(1, (-1, self._side, self._side)).flatten(0, 1)
         around = torch.relu(self.around(grids.permute(0, 3, 1, 2))).flatten(2).transpose(1, 2)
-        score, offset = self.score_offset(around).reshape(len(perceptual), -1, 3).split([1, 2], dim=-1)
-        return score[..., 0].log_softmax(dim=1), offset
+        return self.score(around).reshape(len(perceptual), -1).log_softmax(dim=1)
 
     def summary(self, perceptual: Tensor, places: Tensor) -> Tensor:
         """Return what is at the destination, and where it is, as an addition to the cognitive token."""
-        log_share, offset = self(perceptual)
-        share = log_share.exp()[:, None]
-        n_cameras = perceptual.shape[1] // len(self.middles)
-        # From the middle of the picture, in a unit in which a patch is not next to nothing.
-        at = (self.middles.repeat(n_cameras, 1) - 0.5 + offset / self._side) * math.sqrt(self._side)
-        return self.to_cognitive(torch.cat([share @ perceptual, share @ places, share @ at], dim=-1))
+        share = self(perceptual).exp()[:, None]
+        return self.to_cognitive(torch.cat([share @ perceptual, share @ places], dim=-1))
 
     def loss(self, perceptual: Tensor, target: Tensor, is_known: Tensor) -> Tensor:
-        """Return the cross entropy with the true patches, and the distance to the true places in them, (batch,).
+        """Return the cross entropy with the true places, (batch,).
 
         Args:
             perceptual: (batch, n_tokens, width).
@@ -125,13 +110,8 @@ class Destination(nn.Module):
         # was then not learned (docs/log.md).
         column, row = (target * self._side).long().clamp(0, self._side - 1).unbind(dim=-1)
         camera = torch.arange(target.shape[1], device=target.device)
-        patch = (camera * self._side + row) * self._side + column
-        log_share, offset = self(perceptual)
-        there = offset.gather(1, patch[..., None].expand(-1, -1, 2))
-        middle = torch.stack([column, row], dim=-1) + 0.5
-        apart = (there - (target * self._side - middle)).abs().sum(dim=-1)
-        losses = (apart - log_share.gather(1, patch)) * is_known
-        return losses.sum(dim=1) / is_known.sum(dim=1).clamp(min=1)
+        log_share = self(perceptual).gather(1, (camera * self._side + row) * self._side + column)
+        return -(log_share * is_known).sum(dim=1) / is_known.sum(dim=1).clamp(min=1)
 
 
 class MemoryPolicy(nn.Module):

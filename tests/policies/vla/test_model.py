@@ -10,7 +10,7 @@ from memory_bank.agent.token_bank import TokenStream, TokenStreamConfig  # noqa:
 from policies.vla.batch import TrainingBatch  # noqa: E402
 from policies.vla.config import PRESETS, MemoryConfig, NetworkConfig  # noqa: E402
 from policies.vla.memory import Entries  # noqa: E402
-from policies.vla.model import Destination, MemoryPolicy, Tokens, entries_before  # noqa: E402
+from policies.vla.model import MemoryPolicy, Tokens, entries_before  # noqa: E402
 from tiny_policy import INTERFACE, TinyBatches  # noqa: E402
 
 
@@ -159,24 +159,6 @@ def test_the_place_where_motion_ends_is_learned() -> None:
     assert last < 0.3 * first
     unknown = batch._replace(has_destination=torch.zeros_like(batch.has_destination))
     assert losses(made, unknown)["destination"] == 0.0
-
-
-def test_the_place_where_motion_ends_is_learned_to_less_than_a_patch() -> None:
-    torch.manual_seed(0)
-    side, width = 4, 32
-    destination = Destination(side, width, 8)
-    tokens, known = torch.randn(8, side * side, width), torch.ones(8, 1, dtype=torch.bool)
-    target = torch.rand(8, 1, 2)
-    optimiser = torch.optim.Adam(destination.parameters(), lr=1e-2)
-    for _ in range(300):
-        optimiser.zero_grad()
-        destination.loss(tokens, target, known).mean().backward()
-        optimiser.step()
-    with torch.no_grad():
-        log_share, offset = destination(tokens)
-    best = log_share.argmax(dim=1)
-    found = destination.middles[best] + offset[torch.arange(8), best] / side
-    assert float((found - target[:, 0]).abs().max()) < 0.1 / side
 
 
 def test_the_memory_is_a_small_part_of_the_compact_network() -> None:
