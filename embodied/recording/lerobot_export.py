@@ -9,7 +9,6 @@ Where a demonstrator was disturbed on purpose, the dataset has what it meant to 
 from __future__ import annotations
 
 import itertools
-import logging
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -18,7 +17,7 @@ import msgspec
 import numpy as np
 
 from embodied.errors import ConfigurationError, LogError
-from embodied.messages import Observation, SessionEnd, SessionStart, StreamMessage
+from embodied.messages import Observation, SessionStart
 from embodied.recording.lerobot_features import (
     FRAME_COLUMNS,
     Feature,
@@ -32,9 +31,8 @@ from embodied.recording.lerobot_features import (
     values_of,
 )
 from embodied.recording.lerobot_stats import RunningStats
-from embodied.recording.reader import read_session
+from embodied.recording.reader import episode_observations, read_session
 
-logger = logging.getLogger(__name__)
 VERSION = "v3.0"
 FILE_MB = 100
 """A file that has grown so large gets no further episode."""
@@ -117,7 +115,7 @@ def _add(dataset: Optional[_Dataset], path: Path, directory: Path, fps: Optional
     start = next(messages, None)
     if not isinstance(start, SessionStart):
         raise LogError("expected a session, got none")
-    pairs = _with_actions(_observations(path, messages))
+    pairs = _with_actions(episode_observations(path, messages))
     first = next(pairs, None)
     if first is None:
         raise LogError("expected two observations or more, got fewer")
@@ -133,17 +131,6 @@ def _add(dataset: Optional[_Dataset], path: Path, directory: Path, fps: Optional
         )
     dataset.add_episode(start.instruction, itertools.chain([first], pairs))
     return dataset
-
-
-def _observations(path: Path, messages: Iterator[StreamMessage]) -> Iterator[Observation]:
-    """Yield what was observed; warn where the session's end is missing."""
-    ended = False
-    for message in messages:
-        ended = isinstance(message, SessionEnd)
-        if isinstance(message, Observation):
-            yield message
-    if not ended:
-        logger.warning("%s: its session was cut off; the episode is what came before", path)
 
 
 def _with_actions(observations: Iterator[Observation]) -> Iterator[Frame]:

@@ -95,6 +95,22 @@ def read_session(path: Union[str, Path], *, decode_rgb: bool = False) -> Iterato
     return _read_session(Path(path), decode_rgb)
 
 
+def episode_observations(path: Path, messages: Iterator[StreamMessage]) -> Iterator[Observation]:
+    """Yield what was observed; warn where the session's end is missing.
+
+    Args:
+        path: Of the log, for the warning.
+        messages: Of ``read_session``, behind the session's start.
+    """
+    ended = False
+    for message in messages:
+        ended = isinstance(message, SessionEnd)
+        if isinstance(message, Observation):
+            yield message
+    if not ended:
+        logger.warning("%s: its session was cut off; the episode is what came before", path)
+
+
 def _read_session(path: Path, decode_rgb: bool) -> Iterator[StreamMessage]:
     topics = Topics()
     images: Dict[str, bytes] = {}

@@ -8,16 +8,15 @@ is left out.
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from embodied.errors import LogError
-from embodied.messages import CameraFrame, Observation, SessionEnd, SessionStart, StreamMessage
+from embodied.messages import CameraFrame, Observation, SessionStart
 from embodied.recording.lerobot_features import intrinsics_vector
-from embodied.recording.reader import read_session
+from embodied.recording.reader import episode_observations, read_session
 from policies.vla.data.recorded import (
     Frame,
     Layout,
@@ -26,8 +25,6 @@ from policies.vla.data.recorded import (
     choose_cameras,
     names_or_numbers,
 )
-
-logger = logging.getLogger(__name__)
 
 
 def read_log(path: Path, cameras: tuple[str, ...]) -> RecordedEpisode:
@@ -46,7 +43,7 @@ def read_log(path: Path, cameras: tuple[str, ...]) -> RecordedEpisode:
         raise LogError("expected a session, got none")
     if start.control_period_s <= 0.0:
         raise LogError("control_period_s: expected the log to tell it, got none")
-    observations = _observations(path, messages)
+    observations = episode_observations(path, messages)
     first = next(observations, None)
     second = next(observations, None)
     if first is None or second is None:
@@ -70,16 +67,6 @@ def read_log(path: Path, cameras: tuple[str, ...]) -> RecordedEpisode:
     )
     frames = _frames(itertools.chain([first, second], observations), layout)
     return RecordedEpisode(str(path), start.instruction, layout, frames)
-
-
-def _observations(path: Path, messages: Iterator[StreamMessage]) -> Iterator[Observation]:
-    ended = False
-    for message in messages:
-        ended = isinstance(message, SessionEnd)
-        if isinstance(message, Observation):
-            yield message
-    if not ended:
-        logger.warning("%s: its session was cut off; the episode is what came before", path)
 
 
 def _frames(observations: Iterator[Observation], layout: Layout) -> Iterator[Frame]:
