@@ -70,8 +70,9 @@ class Without:
 
     def act(self, frames: Sequence[Image], felt: Float[np.ndarray, " n_proprioception"]) -> None:
         """Perceive and decide."""
-        tokens = self._backend.encode(np.stack(frames), self._words, "", felt)
-        self._backend.sample(tokens, self._noise)
+        images = np.stack(frames)
+        tokens = self._backend.encode(images, self._words, "", felt)
+        self._backend.sample(tokens, self._backend.locate(images), self._noise)
 
 
 def no_words(instructions: Sequence[str]) -> Float[np.ndarray, "n 384"]:

@@ -96,7 +96,10 @@ class FakeBackend:
     def to_store(self, tokens: TokenArrays) -> TokenArrays:
         return tokens
 
-    def sample(self, fused: TokenArrays, noise: np.ndarray) -> np.ndarray:
+    def locate(self, images: np.ndarray) -> np.ndarray:
+        return np.zeros((3, 3), dtype=np.float32)
+
+    def sample(self, fused: TokenArrays, positions: np.ndarray, noise: np.ndarray) -> np.ndarray:
         self._n_answers += 1
         if self._n_answers - 1 in self.spoil:
             return np.full_like(noise, self.spoil[self._n_answers - 1])

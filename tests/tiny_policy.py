@@ -60,8 +60,9 @@ class TinyBatches:
             actions=torch.rand(groups, calls, chunk, 2, generator=generator) * 2.0 - 1.0,
             is_action=torch.ones(groups, calls, chunk, dtype=torch.bool),
             weight=torch.ones(groups, calls),
-            destination=torch.rand(groups, calls, 1, 2, generator=generator),
-            has_destination=torch.ones(groups, calls, 1, dtype=torch.bool),
+            keypoints=torch.rand(groups, calls, 1, 2, 2, generator=generator),
+            has_keypoint=torch.ones(groups, calls, 1, 2, dtype=torch.bool),
+            positions=torch.rand(groups, calls, 2, 3, generator=generator) * 2.0 - 1.0,
         )
 
 

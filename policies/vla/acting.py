@@ -171,7 +171,8 @@ class Actor:
             tokens = self._backend.encode(images, words, "", np.zeros(len(self._felt_names), dtype=np.float32))
             stored = self._backend.to_store(tokens)
             entries = (StoredStream(np.zeros(1), each[None]) for each in stored)
-            self._backend.sample(self._backend.read(tokens, 1, *entries), self._noise(0))
+            fused = self._backend.read(tokens, 1, *entries)
+            self._backend.sample(fused, self._backend.locate(images), self._noise(0))
 
     # ------------------------------------------------------------------------------------------- one call
 
@@ -235,11 +236,12 @@ class Actor:
         """Perceive, recall, decide; then write what was perceived, and only then is there an answer."""
         marks = [time.perf_counter()]
         tokens = self._backend.encode(images, self._words, self._instruction, felt)
+        positions = self._backend.locate(images)
         marks.append(time.perf_counter())
         raw = self._backend.to_store(tokens)
         fused = self._backend.read(tokens, step, *self._entries(raw))
         marks.append(time.perf_counter())
-        chunk = self._backend.sample(fused, self._noise(step))
+        chunk = self._backend.sample(fused, positions, self._noise(step))
         stored = raw
         if self._remembers and self._record.network.memory.store == "fused":
             stored = self._backend.to_store(fused)

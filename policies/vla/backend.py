@@ -74,7 +74,18 @@ class Backend(Protocol):
         """Return what of the tokens goes into the memory."""
         ...
 
-    def sample(self, fused: TokenArrays, noise: Float[np.ndarray, "n_steps n_actions"]) -> np.ndarray:
+    def locate(
+        self, images: UInt8[np.ndarray, "n_images height width 3"]
+    ) -> Float[np.ndarray, "n_positions n_coordinates"]:
+        """Return where the tool is, and where it would be if it came to rest at each token."""
+        ...
+
+    def sample(
+        self,
+        fused: TokenArrays,
+        positions: Float[np.ndarray, "n_positions n_coordinates"],
+        noise: Float[np.ndarray, "n_steps n_actions"],
+    ) -> np.ndarray:
         """Return a chunk of actions, float32 (n_steps, n_actions), of which -1 and 1 are the normaliser's bounds."""
         ...
 
@@ -137,11 +148,24 @@ class TorchBackend:
         with self._torch.inference_mode():
             return _arrays(self._policy.to_store(self._tokens(tokens)))
 
-    def sample(self, fused: TokenArrays, noise: Float[np.ndarray, "n_steps n_actions"]) -> np.ndarray:
+    def locate(
+        self, images: UInt8[np.ndarray, "n_images height width 3"]
+    ) -> Float[np.ndarray, "n_positions n_coordinates"]:
+        """Return where the tool is, and where it would be if it came to rest at each token."""
+        with self._torch.inference_mode():
+            return np.asarray(self._policy.locate(self._tensor(images))[0].cpu().numpy(), dtype=np.float32)
+
+    def sample(
+        self,
+        fused: TokenArrays,
+        positions: Float[np.ndarray, "n_positions n_coordinates"],
+        noise: Float[np.ndarray, "n_steps n_actions"],
+    ) -> np.ndarray:
         """Return a chunk of actions."""
         with self._torch.inference_mode():
             n, guidance = self._sampling.n_denoising, self._sampling.guidance
-            actions = self._policy.sample(self._tokens(fused), self._tensor(noise), n, guidance)
+            given = self._tokens(fused), self._tensor(positions), self._tensor(noise)
+            actions = self._policy.sample(*given, n, guidance)
             return np.asarray(actions[0].cpu().numpy(), dtype=np.float32)
 
     def _tensor(self, array: np.ndarray) -> Any:

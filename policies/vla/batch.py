@@ -31,8 +31,10 @@ class TrainingBatch(NamedTuple):
     """bool (B, T, K): False behind the end of the episode."""
     weight: Tensor
     """float32 (B, T): of each call in the loss."""
-    destination: Tensor
-    """float32 (B, T, C, 2): where in each camera's picture the tool comes to rest next: u and v as shares of width and
-    height. Zeros where that is unknown."""
-    has_destination: Tensor
-    """bool (B, T, C): whether it is known and in the picture."""
+    keypoints: Tensor
+    """float32 (B, T, C, 2, 2): where in each camera's picture the tool comes to rest next, and where it is: u and v as
+    shares of width and height. Zeros where that is unknown."""
+    has_keypoint: Tensor
+    """bool (B, T, C, 2): whether it is known and in the picture."""
+    positions: Tensor
+    """float32 (B, T, 2, 3): the same two points in ``base``, normalised as proprioception is. Zeros where unknown."""

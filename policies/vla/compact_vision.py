@@ -74,7 +74,7 @@ class CompactEncoder(nn.Module):
         x = images.reshape(batch * self._n_cameras, -1, height, width, 3).permute(0, 1, 4, 2, 3)
         x = x.reshape(batch * self._n_cameras, -1, height, width).float() / 127.5 - 1.0
         # What colours there are in a patch, wherever in it: a thing of a few pixels is as clear as one that fills it.
-        colors = functional.max_pool2d(torch.relu(self.colors(functional.avg_pool2d(x, 2))), STRIDE // 2)
+        colors = torch.relu(functional.max_pool2d(self.colors(functional.avg_pool2d(x, 2)), STRIDE // 2))
         x = self.down(torch.relu(self.local(self.stem(x))))
         scale, shift = self.film(words).repeat_interleave(self._n_cameras, dim=0)[:, :, None, None].chunk(2, dim=1)
         x = x * (1.0 + scale) + shift

@@ -90,7 +90,8 @@ class NetworkConfig(Config):
     proprioception: bool = False
     """Whether the robot's own measurements are an input; the paper does without."""
     destination_weight: float = 1.0
-    """Of the auxiliary loss: where, over the tokens, the tool comes to rest next. 0 does without."""
+    """Of the auxiliary losses: at which token the tool comes to rest next, at which it is, and where both are. 0 does
+    without."""
 
 
 class Interface(Structure):

@@ -4,8 +4,9 @@
                           │                                        ├─ memory ─┤              │
     words ────────────────┴─ pooling ──────── cognitive token c ───┘ fuse └─ c~ ─ condition ─ denoise ─ actions
 
-The head is told by p~ where, over the picture, the motion is to end; that place is learned from where demonstrated
-motions came to rest, and pulls what is remembered into use long before the noise in actions would.
+The head is told by p~ where, over the picture, the motion is to end, and how far the tool is from there; both are
+learned from where demonstrated motions came to rest, which pulls what is remembered into use long before the noise in
+actions would.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from policies.vla.batch import TrainingBatch
 from policies.vla.compact_vision import CompactEncoder
 from policies.vla.config import WORDS_DIM, CompactVision, Interface, MemoryConfig, NetworkConfig
 from policies.vla.diffusion import add_noise, ddim, signal_shares
+from policies.vla.keypoints import Destination, ToolPositions, keypoint_losses
 from policies.vla.memory import Entries, MemoryReader
 
 MOST = 3.0
@@ -75,45 +77,6 @@ class CognitivePool(nn.Module):
         return self.out(torch.cat([pooled, words], dim=1))[:, None]
 
 
-class Destination(nn.Module):
-    """Where in the picture the motion ends: how likely it is each token's place."""
-
-    def __init__(self, side: int, width: int, cognitive_width: int) -> None:
-        super().__init__()
-        self._side = side
-        self.norm = nn.LayerNorm(width)
-        # The tool comes to rest beside a thing as often as in it: neighbours have a say.
-        self.around = nn.Conv2d(width, width, 3, padding=1)
-        self.score = nn.Linear(width, 1)
-        self.to_cognitive = nn.Linear(2 * width, cognitive_width)
-
-    def forward(self, perceptual: Tensor) -> Tensor:
-        """Map (batch, n_tokens, width) to log probabilities (batch, n_tokens)."""
-        grids = self.norm(perceptual).unflatten(1, (-1, self._side, self._side)).flatten(0, 1)
-        around = torch.relu(self.around(grids.permute(0, 3, 1, 2))).flatten(2).transpose(1, 2)
-        return self.score(around).reshape(len(perceptual), -1).log_softmax(dim=1)
-
-    def summary(self, perceptual: Tensor, places: Tensor) -> Tensor:
-        """Return what is at the destination, and where it is, as an addition to the cognitive token."""
-        share = self(perceptual).exp()[:, None]
-        return self.to_cognitive(torch.cat([share @ perceptual, share @ places], dim=-1))
-
-    def loss(self, perceptual: Tensor, target: Tensor, is_known: Tensor) -> Tensor:
-        """Return the cross entropy with the true places, (batch,).
-
-        Args:
-            perceptual: (batch, n_tokens, width).
-            target: (batch, n_cameras, 2): u and v as shares of the picture's width and height.
-            is_known: bool (batch, n_cameras): whether it is in the camera's picture.
-        """
-        # One patch and not some around it: soft targets of neighbouring things overlap, and what tells the things apart
-        # was then not learned (docs/log.md).
-        column, row = (target * self._side).long().clamp(0, self._side - 1).unbind(dim=-1)
-        camera = torch.arange(target.shape[1], device=target.device)
-        log_share = self(perceptual).gather(1, (camera * self._side + row) * self._side + column)
-        return -(log_share * is_known).sum(dim=1) / is_known.sum(dim=1).clamp(min=1)
-
-
 class MemoryPolicy(nn.Module):
     """The network. It keeps nothing between calls: what is remembered is handed in, and what to remember handed out."""
 
@@ -152,6 +115,7 @@ class MemoryPolicy(nn.Module):
         self.perceptual_memory = MemoryReader(width, config.memory, has_places=True)
         self.cognitive_memory = MemoryReader(cognitive_width, config.memory)
         self.destination = Destination(self._side, width, cognitive_width)
+        self.tool_positions = ToolPositions(interface, stacked, self._side)
         self.head = ActionHead(config.head, len(interface.action_names), interface.chunk_steps, width, cognitive_width)
         self.register_buffer("shares", signal_shares(config.head.n_diffusion_steps), persistent=False)
 
@@ -188,17 +152,29 @@ class MemoryPolicy(nn.Module):
             self.cognitive_memory(tokens.cognitive, steps, cognitive),
         )
 
-    def sample(self, fused: Tokens, noise: Tensor, n_denoising: int = 10, guidance: float = 1.5) -> Tensor:
+    def locate(self, images: Tensor) -> Tensor:
+        """Return where the tool is, and where it would be if it came to rest at each token, (batch, 1 + n_tokens, 3).
+
+        Args:
+            images: As for ``encode``.
+        """
+        return self.tool_positions(images).joined()
+
+    def sample(
+        self, fused: Tokens, positions: Tensor, noise: Tensor, n_denoising: int = 10, guidance: float = 1.5
+    ) -> Tensor:
         """Return actions within -1 to 1, (batch, chunk, n_actions).
 
         Args:
             fused: Of ``read``.
+            positions: Of ``locate``.
             noise: Standard normal, of the same shape as the actions.
             n_denoising: Steps of DDIM.
             guidance: Of classifier-free guidance (arXiv 2207.12598); 1 does without.
         """
-        perceived = self.head.perceived(fused.perceptual)
-        condition = self._condition(fused)[:, 0]
+        placed = fused.perceptual + self.places
+        perceived = self.head.perceived(placed)
+        condition = self._condition(fused.cognitive, placed, self.destination(placed), positions)[:, 0]
 
         def predict(noisy: Tensor, time: Tensor) -> Tensor:
             if guidance == 1.0:
@@ -215,11 +191,14 @@ class MemoryPolicy(nn.Module):
 
         Of each block of patches it is the one that stands out most.
         """
+        return Tokens(self._most_outstanding(tokens.perceptual), tokens.cognitive)
+
+    def _most_outstanding(self, perceptual: Tensor) -> Tensor:
         if self.config.memory.pool == 1:
-            return tokens
-        blocks = self._blocks(tokens.perceptual)
+            return perceptual
+        blocks = self._blocks(perceptual)
         most = (blocks**2).sum(dim=-1).argmax(dim=2)[:, :, None, None].expand(-1, -1, 1, blocks.shape[-1])
-        return Tokens(blocks.gather(2, most)[:, :, 0], tokens.cognitive)
+        return blocks.gather(2, most)[:, :, 0]
 
     def _blocks(self, tokens: Tensor) -> Tensor:
         """Map (batch, n_tokens, dim) to (batch, n_stored, tokens of a block, dim), each camera's grid on its own."""
@@ -229,11 +208,10 @@ class MemoryPolicy(nn.Module):
 
     def _read_perceptual(self, perceptual: Tensor, steps: Tensor, entries: Entries) -> Tensor:
         places = self.places, self._blocks(self.places[None])[0].mean(dim=1)
-        now = self.to_store(Tokens(perceptual, perceptual)).perceptual
-        return self.perceptual_memory(perceptual, steps, entries, now, places) + self.places
+        return self.perceptual_memory(perceptual, steps, entries, self._most_outstanding(perceptual), places)
 
-    def _condition(self, fused: Tokens) -> Tensor:
-        return fused.cognitive + self.destination.summary(fused.perceptual, self.places)
+    def _condition(self, cognitive: Tensor, placed: Tensor, destination: Tensor, positions: Tensor) -> Tensor:
+        return cognitive + self.destination.summary(destination, placed, self.places, positions)
 
     # ---------------------------------------------------------------------------------------------- training
 
@@ -249,15 +227,16 @@ class MemoryPolicy(nn.Module):
         fused = self.recall(tokens, batch, groups, calls)
         weight = batch.weight[groups, calls]
         weight = weight / weight.sum()
-        noise_loss = self._noise_loss(fused, batch.actions[groups, calls], batch.is_action[groups, calls], generator)
-        losses = {"noise": (weight * noise_loss).sum()}
+        placed, located = fused.perceptual + self.places, self.tool_positions(batch.images[groups, calls])
+        destination = self.destination(placed)
+        condition = self._condition(fused.cognitive, placed, destination, located.joined())
+        losses = {"noise": (weight * self._noise_loss(condition, placed, batch, groups, calls, generator)).sum()}
         losses["loss"] = losses["noise"]
         if self.config.destination_weight > 0.0:
-            is_known = batch.has_destination[groups, calls]
-            known = weight * is_known.any(dim=1)
-            entropy = self.destination.loss(fused.perceptual, batch.destination[groups, calls], is_known)
-            losses["destination"] = (known * entropy).sum() / known.sum().clamp(min=1e-6)
-            losses["loss"] = losses["loss"] + self.config.destination_weight * losses["destination"]
+            labels = batch.keypoints[groups, calls], batch.has_keypoint[groups, calls], batch.positions[groups, calls]
+            told = keypoint_losses(destination, located, *labels, weight)
+            losses.update(told)
+            losses["loss"] = losses["loss"] + self.config.destination_weight * sum(told.values())
         return losses
 
     def encode_all(self, batch: TrainingBatch) -> Tokens:
@@ -271,18 +250,27 @@ class MemoryPolicy(nn.Module):
         at = groups * n_calls + calls
         return Tokens(*(x.new_zeros(n_groups * n_calls, *x.shape[1:]).index_copy(0, at, x) for x in seen))
 
-    def _noise_loss(self, fused: Tokens, actions: Tensor, is_action: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the mean square error of the noise predicted in each chunk, (batch,)."""
+    def _noise_loss(
+        self,
+        condition: Tensor,
+        placed: Tensor,
+        batch: TrainingBatch,
+        groups: Tensor,
+        calls: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Return the mean square error of the noise predicted in each chunk, (n_chosen,)."""
         config = self.config.head
+        actions, is_action = batch.actions[groups, calls], batch.is_action[groups, calls]
         n, repeats = len(actions), config.n_repeats
         device = actions.device
         dropped = torch.rand(n, 1, 1, generator=generator, device=device) < config.p_drop_condition
-        condition = torch.where(dropped, self.head.no_condition, self._condition(fused))[:, 0]
+        condition = torch.where(dropped, self.head.no_condition, condition)[:, 0]
         clean, condition = actions.repeat_interleave(repeats, 0), condition.repeat_interleave(repeats, 0)
         time = torch.randint(config.n_diffusion_steps, (n * repeats,), generator=generator, device=device)
         noise = torch.randn(clean.shape, generator=generator, device=device)
         noisy = add_noise(clean, noise, self.shares[time])
-        predicted = self.head(noisy, time, condition, self.head.perceived(fused.perceptual))
+        predicted = self.head(noisy, time, condition, self.head.perceived(placed))
         error = ((predicted - noise) ** 2).mean(dim=-1).unflatten(0, (n, repeats)).mean(dim=1)
         return (error * is_action).sum(dim=1) / is_action.sum(dim=1).clamp(min=1)
 
@@ -328,7 +316,7 @@ class MemoryPolicy(nn.Module):
         counts = {
             "encoder": _count(self.encoder, self.bottleneck, self.norm, self.to_cognitive) + self.places.numel(),
             "memory": _count(self.perceptual_memory, self.cognitive_memory),
-            "head": _count(self.head, self.destination),
+            "head": _count(self.head, self.destination, self.tool_positions),
         }
         return {**counts, "total": sum(p.numel() for p in self.parameters())}
 

@@ -1,6 +1,6 @@
 """Runs an exported policy with onnxruntime: without torch, and for the instructions it was trained with without MiniLM.
 
-An exported folder holds ``policy.json``, as a checkpoint does, ``onnx.json``, and the four parts of the network.
+An exported folder holds ``policy.json``, as a checkpoint does, ``onnx.json``, and the parts of the network.
 ``policies/vla/onnx_export.py`` writes it.
 """
 
@@ -22,8 +22,8 @@ from policies.vla.record import PolicyRecord, read_record
 from policies.vla.words import encode_words
 
 EXPORT_FILE = "onnx.json"
-FORMAT_VERSION = 1
-Part = Literal["encode", "store", "read", "sample"]
+FORMAT_VERSION = 2
+Part = Literal["encode", "locate", "store", "read", "sample"]
 PARTS: tuple[Part, ...] = get_args(Part)
 _SILENT = 3
 """onnxruntime's level of errors: it warns of hardware that it looked for and did not find."""
@@ -153,9 +153,20 @@ class OnnxBackend:
         """Return what of the tokens goes into the memory."""
         return TokenArrays(*self._run("store", **tokens._asdict()))
 
-    def sample(self, fused: TokenArrays, noise: Float[np.ndarray, "n_steps n_actions"]) -> np.ndarray:
+    def locate(
+        self, images: UInt8[np.ndarray, "n_images height width 3"]
+    ) -> Float[np.ndarray, "n_positions n_coordinates"]:
+        """Return where the tool is, and where it would be if it came to rest at each token."""
+        return self._run("locate", images=images)[0]
+
+    def sample(
+        self,
+        fused: TokenArrays,
+        positions: Float[np.ndarray, "n_positions n_coordinates"],
+        noise: Float[np.ndarray, "n_steps n_actions"],
+    ) -> np.ndarray:
         """Return a chunk of actions."""
-        return self._run("sample", noise=noise, **fused._asdict())[0]
+        return self._run("sample", positions=positions, noise=noise, **fused._asdict())[0]
 
     def _run(self, part: Part, **inputs: np.ndarray) -> list[np.ndarray]:
         """Run a part of the network on a batch of one."""

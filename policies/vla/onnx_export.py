@@ -1,6 +1,6 @@
 """Writes a trained policy as ONNX files, which run without torch (``policies/vla/onnx_backend.py``).
 
-The four parts of the network have next to no weights in common. The steps of denoising are rolled out: what is exported
+The parts of the network have next to no weights in common. The steps of denoising are rolled out: what is exported
 is what ``MemoryPolicy`` does, and there is no second version of it.
 """
 
@@ -132,6 +132,9 @@ def _parts(policy: MemoryPolicy, sampling: SamplingConfig) -> dict[Part, _Made]:
     def encode(images: Tensor, words: Tensor, felt: Tensor) -> Tokens:
         return policy.encode(images, words, ("",), felt)
 
+    def locate(images: Tensor) -> tuple[Tensor]:
+        return (policy.locate(images),)
+
     def store(*tokens: Tensor) -> Tokens:
         return policy.to_store(Tokens(*tokens))
 
@@ -140,13 +143,13 @@ def _parts(policy: MemoryPolicy, sampling: SamplingConfig) -> dict[Part, _Made]:
         entries = (Entries(steps, each, torch.ones_like(steps, dtype=torch.bool)) for steps, each in held)
         return policy.read(tokens, step, *entries)
 
-    def sample(perceptual: Tensor, cognitive: Tensor, noise: Tensor) -> tuple[Tensor]:
+    def sample(perceptual: Tensor, cognitive: Tensor, positions: Tensor, noise: Tensor) -> tuple[Tensor]:
         fused = Tokens(perceptual, cognitive)
-        return (policy.sample(fused, noise, sampling.n_denoising, sampling.guidance),)
+        return (policy.sample(fused, positions, noise, sampling.n_denoising, sampling.guidance),)
 
     with torch.inference_mode():
         tokens = policy.encode(images, words, ("",), felt)
-        stored = policy.to_store(tokens)
+        stored, positions = policy.to_store(tokens), policy.locate(images)
     now = tokens._asdict()
     held = {}
     for name, each in stored._asdict().items():
@@ -155,9 +158,10 @@ def _parts(policy: MemoryPolicy, sampling: SamplingConfig) -> dict[Part, _Made]:
     names = Tokens._fields
     return {
         "encode": (encode, {"images": images, "words": words, "proprioception": felt}, names),
+        "locate": (locate, {"images": images}, ("positions",)),
         "store": (store, now, tuple(f"stored_{name}" for name in names)),
         "read": (read, {"step": torch.zeros(1), **now, **held}, tuple(f"fused_{name}" for name in names)),
-        "sample": (sample, {**now, "noise": noise}, ("actions",)),
+        "sample": (sample, {**now, "positions": positions, "noise": noise}, ("actions",)),
     }
 
 

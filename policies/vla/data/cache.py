@@ -5,7 +5,9 @@ A cache is a folder::
     images-0.npy …     uint8 (n_frames, height, width, 3), a file a camera
     actions.npy        float32 (n_frames, n_actions)
     proprioception.npy float32 (n_frames, n_proprioception)
-    destinations.npy   float32 (n_frames, n_cameras, 2): where in the picture the tool comes to rest next, NaN: unknown
+    keypoints.npy      float32 (n_frames, n_cameras, 2, 2): where in the picture the tool comes to rest next, and where it
+                       is, NaN: unknown
+    positions.npy      float32 (n_frames, 2, 3): the same points in the robot's base, NaN: unknown
     episodes.npy       int64 (n_episodes, 3): first frame, how many, and which instruction
     words.npy          float32 (n_instructions, 384)
     index.json         what the arrays hold and what they were made of
@@ -38,7 +40,7 @@ from policies.vla.data.sources import SourceFile, find_sources, read_episodes, s
 from policies.vla.normaliser import Normaliser, quantile_bounds
 from policies.vla.words import WORDS_ENCODER, encode_words
 
-VERSION = 3
+VERSION = 4
 INDEX_FILE = "index.json"
 WAIT_S = 3600.0
 """How long to wait for another process that is making the same cache."""
@@ -90,9 +92,11 @@ class Episode(NamedTuple):
     actions: Float[np.ndarray, "n_frames n_actions"]
     """Real units: what was meant to be done at each frame."""
     proprioception: Float[np.ndarray, "n_frames n_proprioception"]
-    destinations: Float[np.ndarray, "n_frames n_cameras 2"]
-    """Where in each picture the tool comes to rest next, u and v as shares of width and height. NaN where that is not
-    known or not in the picture."""
+    keypoints: Float[np.ndarray, "n_frames n_cameras 2 2"]
+    """Where in each picture the tool comes to rest next, and where it is: u and v as shares of width and height. NaN
+    where that is not known or not in the picture."""
+    positions: Float[np.ndarray, "n_frames 2 3"]
+    """The same two points in ``base``, metres; NaN where they are not known."""
     instruction: str
     words: Float[np.ndarray, " 384"]
 
@@ -112,10 +116,12 @@ class EpisodeCache:
             self._images = tuple(_mapped(folder / f"images-{camera}.npy") for camera in range(n_cameras))
             self.actions = _mapped(folder / "actions.npy")
             self.proprioception = _mapped(folder / "proprioception.npy")
-            self._destinations = _mapped(folder / "destinations.npy")
+            self._keypoints = _mapped(folder / "keypoints.npy")
+            self._positions = _mapped(folder / "positions.npy")
             self._episodes: Int[np.ndarray, "n_episodes 3"] = np.load(folder / "episodes.npy", allow_pickle=False)
             self.words: Float[np.ndarray, "n 384"] = np.load(folder / "words.npy", allow_pickle=False)
-            n_rows = {len(a) for a in (*self._images, self.actions, self.proprioception, self._destinations)}
+            numbers = (self.actions, self.proprioception, self._keypoints, self._positions)
+            n_rows = {len(array) for array in (*self._images, *numbers)}
             if n_rows != {int(self._episodes[:, 1].sum())}:
                 raise ValueError(f"expected as many rows in each array, got {sorted(n_rows)}")
         except (OSError, EOFError, ValueError) as error:
@@ -154,7 +160,8 @@ class EpisodeCache:
             images=tuple(images[rows] for images in self._images),
             actions=self.actions[rows],
             proprioception=self.proprioception[rows],
-            destinations=self._destinations[rows],
+            keypoints=self._keypoints[rows],
+            positions=self._positions[rows],
             instruction=self.index.instructions[instruction],
             words=self.words[instruction],
         )
@@ -241,7 +248,7 @@ class _Building:
         self._layout: Layout | None = None
         self._images: list[ArrayFile] = []
         self._numbers: list[ArrayFile] = []
-        self._rests: list[ArrayFile] = []
+        self._labels: list[ArrayFile] = []
         self._episodes: list[tuple[int, int, int]] = []
         self._instructions: dict[str, int] = {}
         self._hash = hashlib.sha256()
@@ -275,13 +282,13 @@ class _Building:
                 self._hash.update(numbers.astype("<f8").tobytes())
             # The pictures are on disk; what is kept of an episode until its end is some numbers.
             frames.append(frame._replace(encoded=()))
-        (rests,) = self._rests
-        for row in _destinations(frames, layout):
-            rests.append(row)
+        for file, rows in zip(self._labels, _keypoints(frames, layout), strict=True):
+            for row in rows:
+                file.append(row)
         self._episodes.append((first, self.n_frames - first, instruction))
 
     def close(self) -> None:
-        for file in (*self._images, *self._numbers, *self._rests):
+        for file in (*self._images, *self._numbers, *self._labels):
             file.close()
 
     def finish(self, origin: Origin, encode: WordEncoder) -> None:
@@ -306,26 +313,28 @@ class _Building:
             self._images.append(ArrayFile(self._folder / f"images-{camera}.npy", size, "|u1"))
         for name, columns in (("actions", layout.action_names), ("proprioception", layout.proprioception_names)):
             self._numbers.append(ArrayFile(self._folder / f"{name}.npy", (len(columns),), "<f4"))
-        self._rests.append(ArrayFile(self._folder / "destinations.npy", (len(layout.cameras), 2), "<f4"))
+        for name, shape in (("keypoints", (len(layout.cameras), 2, 2)), ("positions", (2, 3))):
+            self._labels.append(ArrayFile(self._folder / f"{name}.npy", shape, "<f4"))
         return layout
 
 
-def _destinations(frames: Sequence[Frame], layout: Layout) -> Float[np.ndarray, "n_frames n_cameras 2"]:
-    """Return where in the pictures of an episode's frames the tool comes to rest next; NaN where that is not known."""
+def _keypoints(
+    frames: Sequence[Frame], layout: Layout
+) -> tuple[Float[np.ndarray, "n_frames n_cameras 2 2"], Float[np.ndarray, "n_frames 2 3"]]:
+    """Return where the tool comes to rest next and where it is, in the pictures and in ``base``; NaN: not known."""
     positions = columns_of(layout.proprioception_names, POSITIONS)
     translations = columns_of(layout.action_names, TRANSLATIONS)
+    n_frames, n_cameras = len(frames), len(layout.cameras)
     if positions is None or translations is None:
-        return np.full((len(frames), len(layout.cameras), 2), np.nan, dtype=np.float32)
-    rests = destinations(
-        np.stack([frame.proprioception[positions] for frame in frames]),
-        np.stack([frame.action[translations] for frame in frames]),
-    )
-    return places_in_pictures(
-        rests.astype(np.float64),
-        np.stack([frame.T_base_camera for frame in frames]),
-        np.stack([frame.intrinsics_px for frame in frames]),
-        (layout.height_px, layout.width_px),
-    )
+        nowhere = np.full((n_frames, n_cameras, 2, 2), np.nan, dtype=np.float32)
+        return nowhere, np.full((n_frames, 2, 3), np.nan, dtype=np.float32)
+    tool = np.stack([frame.proprioception[positions] for frame in frames])
+    points = destinations(tool, np.stack([frame.action[translations] for frame in frames])), tool
+    T_base_camera = np.stack([frame.T_base_camera for frame in frames])
+    intrinsics_px = np.stack([frame.intrinsics_px for frame in frames])
+    size_px = (layout.height_px, layout.width_px)
+    seen = [places_in_pictures(each.astype(np.float64), T_base_camera, intrinsics_px, size_px) for each in points]
+    return np.stack(seen, axis=2), np.stack(points, axis=1).astype(np.float32)
 
 
 def _is_of(folder: Path, origin: Origin) -> bool:

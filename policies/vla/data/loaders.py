@@ -24,7 +24,7 @@ from embodied.errors import ConfigurationError
 from policies.vla.batch import TrainingBatch
 from policies.vla.data.augmentation import AugmentationConfig, Look, apply_look, draw_look, move_places
 from policies.vla.data.cache import Episode, EpisodeCache
-from policies.vla.data.labels import onset_weights
+from policies.vla.data.labels import POSITIONS, columns_of, onset_weights
 from policies.vla.data.recorded import Layout
 from policies.vla.data.sampling import (
     call_steps,
@@ -34,7 +34,7 @@ from policies.vla.data.sampling import (
     shuffled_episode,
     stream_window,
 )
-from policies.vla.normaliser import Normaliser
+from policies.vla.normaliser import Bounds, Normaliser
 
 
 class LoaderConfig(Config):
@@ -68,8 +68,9 @@ class _Group(NamedTuple):
     actions: Float[np.ndarray, "n_calls n_chunk n_actions"]
     is_action: Bool[np.ndarray, "n_calls n_chunk"]
     weight: Float[np.ndarray, " n_calls"]
-    destination: Float[np.ndarray, "n_calls n_cameras 2"]
-    has_destination: Bool[np.ndarray, "n_calls n_cameras"]
+    keypoints: Float[np.ndarray, "n_calls n_cameras 2 2"]
+    has_keypoint: Bool[np.ndarray, "n_calls n_cameras 2"]
+    positions: Float[np.ndarray, "n_calls 2 3"]
 
 
 class Loader:
@@ -166,7 +167,7 @@ class Loader:
         measured = np.zeros((len(steps), 0), dtype=np.float32)
         if self._proprioception:
             measured = self._normaliser.proprioception.normalise(episode.proprioception[steps])
-        places = move_places(episode.destinations[steps], look, layout.height_px, layout.width_px)
+        keypoints = move_places(episode.keypoints[steps], look, layout.height_px, layout.width_px)
         return _Group(
             images=self._images(episode, steps, look),
             steps=steps.astype(np.int64),
@@ -175,9 +176,19 @@ class Loader:
             actions=np.where(is_action[:, :, None], actions[np.minimum(targets, n_frames - 1)], np.float32(0.0)),
             is_action=is_action,
             weight=weights,
-            destination=np.nan_to_num(places),
-            has_destination=np.isfinite(places).all(axis=2),
+            keypoints=np.nan_to_num(keypoints),
+            has_keypoint=np.isfinite(keypoints).all(axis=3),
+            positions=np.nan_to_num(self._shares(episode.positions[steps])),
         )
+
+    def _shares(self, positions: Float[np.ndarray, "n_calls 2 3"]) -> Float[np.ndarray, "n_calls 2 3"]:
+        """Return positions as shares of the range in the demonstrations; NaN where none is known."""
+        columns = columns_of(self._cache.layout.proprioception_names, POSITIONS)
+        if columns is None:
+            return positions
+        bounds = self._normaliser.proprioception
+        low, high = (np.array(each)[columns] for each in (bounds.low, bounds.high))
+        return Bounds(low=tuple(low), high=tuple(high)).normalise(positions)
 
     def _images(
         self, episode: Episode, steps: Int[np.ndarray, " n_calls"], look: Look

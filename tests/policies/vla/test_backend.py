@@ -52,7 +52,8 @@ def test_it_acts_as_the_network_does_with_the_bank_that_it_was_trained_with(tmp_
     for call, picture in enumerate(pictures(6)):
         got = actor.act([picture], 4 * call)
         with torch.inference_mode():
-            tokens = policy.encode(torch.from_numpy(picture)[None, None], words, ("go",), torch.zeros(1, 0))
+            seen = torch.from_numpy(picture)[None, None]
+            tokens = policy.encode(seen, words, ("go",), torch.zeros(1, 0))
             entries = []
             for stream, now in zip((bank.perceptual, bank.cognitive), policy.to_store(tokens)):
                 held = stream.values()[None] if len(stream) else now[:, :0, None].expand(-1, -1, *now.shape[1:])
@@ -60,7 +61,7 @@ def test_it_acts_as_the_network_does_with_the_bank_that_it_was_trained_with(tmp_
                 entries.append(Entries(torch.tensor([stream.steps]), held.reshape(1, -1, *now.shape[1:]), there))
             fused = policy.read(tokens, torch.tensor([4 * call]), *entries)
             noise = torch.from_numpy(actor._noise(4 * call))[None]
-            sampled = policy.sample(fused, noise, 4, 2.0)[0].numpy()
+            sampled = policy.sample(fused, policy.locate(seen), noise, 4, 2.0)[0].numpy()
             stored = policy.to_store(fused if store == "fused" else tokens)
             for stream, each in zip((bank.perceptual, bank.cognitive), stored):
                 stream.append(4 * call, each[0])

@@ -13,6 +13,8 @@ from policies.vla.memory import Entries  # noqa: E402
 from policies.vla.model import MemoryPolicy, Tokens, entries_before  # noqa: E402
 from tiny_policy import INTERFACE, TinyBatches  # noqa: E402
 
+KEYPOINT_LOSSES = ("destination", "tool", "position")
+
 
 def policy(seed: int = 0, network: NetworkConfig = PRESETS["small"], **memory: object) -> MemoryPolicy:
     torch.manual_seed(seed)
@@ -138,27 +140,35 @@ def test_actions_are_of_the_right_shape_within_bounds_and_follow_from_the_noise(
     with torch.no_grad():
         tokens = made.encode(batch.images[:, 0], batch.words, batch.instructions, torch.zeros(2, 0))
         noise = torch.randn(2, INTERFACE.chunk_steps, 2)
-        actions = [made.sample(tokens, noise, 5, guidance) for guidance in (1.0, 1.0, 3.0)]
+        actions = [made.sample(tokens, made.locate(batch.images[:, 0]), noise, 5, guidance) for guidance in (1.0, 1.0, 3.0)]
     assert actions[0].shape == noise.shape
     assert float(actions[0].abs().max()) <= 1.0
     assert torch.equal(actions[0], actions[1])
 
 
-def test_the_place_where_motion_ends_is_learned() -> None:
+def test_it_learns_where_the_tool_is_and_where_its_motion_ends() -> None:
     torch.manual_seed(0)
     made = MemoryPolicy(PRESETS["small"], INTERFACE).train()
     batch = TinyBatches().batch(0)
     optimiser = torch.optim.Adam(made.parameters(), lr=3e-3)
-    first = last = 0.0
-    for step in range(40):
+    told = []
+    for step in range(60):
         loss = made.loss(batch, torch.Generator().manual_seed(step))
         optimiser.zero_grad()
         loss["loss"].backward()
         optimiser.step()
-        first, last = first or float(loss["destination"].detach()), float(loss["destination"].detach())
-    assert last < 0.3 * first
-    unknown = batch._replace(has_destination=torch.zeros_like(batch.has_destination))
-    assert losses(made, unknown)["destination"] == 0.0
+        told.append({name: float(value.detach()) for name, value in loss.items()})
+    for name in KEYPOINT_LOSSES:
+        assert told[-1][name] < 0.3 * told[0][name], name
+    unknown = losses(made, batch._replace(has_keypoint=torch.zeros_like(batch.has_keypoint)))
+    assert [unknown[name] for name in KEYPOINT_LOSSES] == [0.0] * 3
+
+
+def test_the_error_of_a_position_moves_nothing_of_what_chooses_and_remembers() -> None:
+    made, batch = policy(), TinyBatches().batch(0)
+    made.loss(batch, torch.Generator().manual_seed(0))["position"].backward()
+    moved = {name.split(".")[0] for name, p in made.named_parameters() if p.grad is not None and p.grad.any()}
+    assert moved == {"tool_positions"}
 
 
 def test_the_memory_is_a_small_part_of_the_compact_network() -> None:

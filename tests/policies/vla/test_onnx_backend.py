@@ -29,6 +29,11 @@ GRAPHS = {
         cognitive = Unsqueeze(color, one)
         perceptual = Concat<axis=1>(cognitive, cognitive)
     }""",
+    "locate": """(uint8[1,1,32,32,3] images) => (float[1,1,3] positions) {
+        x = Cast<to=1>(images)
+        color = ReduceMean<axes=[1,2,3], keepdims=0>(x)
+        positions = Unsqueeze(color, one)
+    }""",
     "store": """(float[1,2,3] perceptual, float[1,1,3] cognitive)
         => (float[1,2,3] stored_perceptual, float[1,1,3] stored_cognitive) {
         stored_perceptual = Identity(perceptual)
@@ -42,8 +47,10 @@ GRAPHS = {
         fused_perceptual = Add(perceptual, sum)
         fused_cognitive = Add(cognitive, since)
     }""",
-    "sample": """(float[1,2,3] perceptual, float[1,1,3] cognitive, float[1,8,3] noise) => (float[1,8,3] actions) {
-        whole = Add(noise, cognitive)
+    "sample": """(float[1,2,3] perceptual, float[1,1,3] cognitive, float[1,1,3] positions, float[1,8,3] noise)
+        => (float[1,8,3] actions) {
+        there = Add(positions, cognitive)
+        whole = Add(noise, there)
         actions = Tanh(whole)
     }""",
 }
@@ -77,7 +84,9 @@ def test_it_runs_each_part_with_the_inputs_that_it_heeds_and_a_memory_that_may_b
         np.testing.assert_array_equal(fused.perceptual, tokens.perceptual + n)
         np.testing.assert_array_equal(fused.cognitive, [[13, 14, 15] - np.float32(4 * n * (n - 1) / 2)])
     noise = np.ones((INTERFACE.chunk_steps, 3), np.float32)
-    actions = backend.sample(TokenArrays(tokens.perceptual, -tokens.cognitive), noise)
+    positions = backend.locate(images)
+    np.testing.assert_array_equal(positions, [[1, 2, 3]])
+    actions = backend.sample(TokenArrays(tokens.perceptual, -2.0 * tokens.cognitive), positions, noise)
     np.testing.assert_allclose(actions, np.tanh([[0.0, -1.0, -2.0]] * 8), atol=1e-6)
 
 

@@ -157,10 +157,10 @@ class SlowBackend(FakeBackend):
         super().__init__()
         self.let = threading.Event()
 
-    def sample(self, fused: Any, noise: np.ndarray) -> np.ndarray:
+    def sample(self, fused: Any, positions: np.ndarray, noise: np.ndarray) -> np.ndarray:
         if self._n_answers == 2:
             assert self.let.wait(LONG_S)
-        return super().sample(fused, noise)
+        return super().sample(fused, positions, noise)
 
 
 def test_a_robot_that_takes_chunks_ahead_of_time_never_waits(run: Callable[..., ArmLine]) -> None:

@@ -70,8 +70,9 @@ def test_logs_and_the_dataset_exported_from_them_are_the_same_data(tmp_path: Pat
         for one, other in zip(first.episode(index).images, second.episode(index).images):
             np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(first.episode(index).actions, second.episode(index).actions)
-        np.testing.assert_array_equal(first.episode(index).destinations, second.episode(index).destinations)
-    assert np.isfinite(second.episode(1).destinations).any(axis=(0, 2)).all()
+        np.testing.assert_array_equal(first.episode(index).keypoints, second.episode(index).keypoints)
+        np.testing.assert_array_equal(first.episode(index).positions, second.episode(index).positions)
+    assert np.isfinite(second.episode(1).keypoints).any(axis=(0, 3)).all()
     assert opened(tmp_path / "c", dataset, cameras=("wrist",)).layout.cameras == ("wrist",)
 
 
@@ -104,9 +105,9 @@ def test_without_cameras_as_we_write_them_it_is_not_known_where_a_motion_leads(
     change_info(dataset, features=info if shape is None else {**info, name: {**feature, "shape": shape}})
     cache = opened(tmp_path / "b", dataset)
     for index in range(2):
-        places = cache.episode(index).destinations
+        places = cache.episode(index).keypoints
         assert np.isnan(places[:, 0]).all()
-        np.testing.assert_array_equal(places[:, 1], known.episode(index).destinations[:, 1])
+        np.testing.assert_array_equal(places[:, 1], known.episode(index).keypoints[:, 1])
     assert cache.data_hash != known.data_hash
 
 

@@ -93,10 +93,17 @@ def test_a_call_has_the_frames_and_the_actions_of_its_step(cache: EpisodeCache) 
             np.testing.assert_array_equal(batch.proprioception[row, call], measured)
             for camera in range(2 if step > 2 else 0):
                 place = share_of(position(episode, n_frames - 1), T_base_camera(camera, step))
-                np.testing.assert_allclose(batch.destination[row, call, camera], place, atol=1e-5)
-        assert batch.has_destination[row].all(dim=1).tolist() == batch.present[row].tolist()
+                np.testing.assert_allclose(batch.keypoints[row, call, camera, 0], place, atol=1e-5)
+                place = share_of(position(episode, step), T_base_camera(camera, step))
+                np.testing.assert_allclose(batch.keypoints[row, call, camera, 1], place, atol=1e-5)
+            points = np.stack([position(episode, n_frames - 1), position(episode, step)])
+            if step > 2:
+                wanted = normaliser.proprioception.normalise(points)
+                np.testing.assert_allclose(batch.positions[row, call], wanted, atol=1e-6)
+        assert batch.has_keypoint[row].all(dim=(1, 2)).tolist() == batch.present[row].tolist()
         padding = ~batch.present[row]
-        assert not batch.has_destination[row][padding].any()
+        assert not batch.has_keypoint[row][padding].any()
+        assert not batch.positions[row][padding].any()
         assert not batch.weight[row][padding].any()
         assert not batch.images[row][padding].any()
         assert not batch.is_action[row][padding].any()
@@ -174,13 +181,13 @@ def test_an_episode_of_a_stream_looks_the_same_in_all_its_windows(cache: Episode
 def test_looks_change_pictures_and_nothing_else(cache: EpisodeCache) -> None:
     plain, varied = loader(cache).batch(0), loader(cache, augmentation=LOOKS).batch(0)
     assert not torch.equal(plain.images, varied.images)
-    moved = {name: getattr(varied, name) for name in ("images", "destination", "has_destination")}
+    moved = {name: getattr(varied, name) for name in ("images", "keypoints", "has_keypoint")}
     assert same(plain._replace(**moved), varied)
     colours = varied.images.float().mean(dim=(2, 3, 4))
     assert len({tuple(row[0].tolist()) for row in colours}) == 3
 
 
-def test_a_destination_stays_with_what_is_there_in_the_picture(tmp_path: Path) -> None:
+def test_a_keypoint_stays_with_what_is_there_in_the_picture(tmp_path: Path) -> None:
     # Colours tell the column and the row.
     rows, columns = np.mgrid[:SIZE_PX, :SIZE_PX]
     picture = np.stack([10 * columns, 10 * rows, np.full_like(rows, 80)], axis=2).astype(np.uint8)
@@ -194,13 +201,13 @@ def test_a_destination_stays_with_what_is_there_in_the_picture(tmp_path: Path) -
     n_lost = 0
     for step in range(12):
         before, after = plain.batch(step), varied.batch(step)
-        known = after.has_destination[0, :, 0]
+        known = after.has_keypoint[0, :, 0, 0]
         seen = after.images[0, 0, 0, 8, 8, :2].numpy().astype(float)
-        wanted = before.destination[0, :, 0] - torch.from_numpy(np.rint(seen / 10.0) - 8.0) / SIZE_PX
+        wanted = before.keypoints[0, :, 0, 0] - torch.from_numpy(np.rint(seen / 10.0) - 8.0) / SIZE_PX
         is_inside = ((wanted >= 0.0) & (wanted < 1.0)).all(dim=1) & after.present[0]
         assert known.tolist() == is_inside.tolist()
-        np.testing.assert_allclose(after.destination[0, known, 0], wanted[known], atol=1e-5)
-        assert not after.destination[0, ~known].any()
+        np.testing.assert_allclose(after.keypoints[0, known, 0, 0], wanted[known], atol=1e-5)
+        assert not after.keypoints[0, ~known, 0, 0].any()
         n_lost += int((after.present[0] & ~known).any())
     assert 0 < n_lost < 12
 
@@ -213,12 +220,13 @@ def test_frames_where_the_action_changes_most_weigh_most(tmp_path: Path) -> None
     assert batch.weight[0].tolist() == [1.0] * 9 + [5.0] + [1.0] * 9 + [0.0] * 13
 
 
-def test_without_names_of_positions_there_are_no_destinations(tmp_path: Path) -> None:
+def test_without_names_of_positions_there_are_no_keypoints(tmp_path: Path) -> None:
     logs = write_demonstrations(tmp_path / "logs", demonstration(action_names=("a", "b", "c", "d")))
     cache = open_cache([logs], tmp_path / "cache", encode=few_words)
     batch = loader(cache).batch(0)
-    assert not batch.has_destination.any()
-    assert not batch.destination.any()
+    assert not batch.has_keypoint.any()
+    assert not batch.keypoints.any()
+    assert not batch.positions.any()
     assert batch.proprioception.shape == (3, 8, 0)
 
 
