@@ -22,6 +22,7 @@ from embodied.errors import ConfigurationError
 from embodied.figures import MeasuredFigure, write_figures
 from embodied.progress import Progress
 from policies.vla.acting import STAGES, ActingConfig, Actor
+from policies.vla.action_codec import n_network_actions
 from policies.vla.backend import TorchBackend
 from policies.vla.config import PRESETS, WORDS_DIM, Interface, NetworkConfig
 from policies.vla.normaliser import Bounds, Normaliser
@@ -65,8 +66,9 @@ class Without:
         self._backend = backend
         self._words = np.zeros(WORDS_DIM, dtype=np.float32)
         interface = backend.record.interface
+        n_actions = n_network_actions(backend.record.network, interface)
         rng = np.random.default_rng(seed)
-        self._noise = rng.standard_normal((interface.chunk_steps, len(interface.action_names)), dtype=np.float32)
+        self._noise = rng.standard_normal((interface.chunk_steps, n_actions), dtype=np.float32)
 
     def act(self, frames: Sequence[Image], felt: Float[np.ndarray, " n_proprioception"]) -> None:
         """Perceive and decide."""

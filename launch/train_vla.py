@@ -21,6 +21,7 @@ import tyro
 from embodied.config import Config, git_hash, load_config
 from embodied.errors import ConfigurationError
 from embodied.progress import Progress
+from policies.vla.action_codec import check_rotations
 from policies.vla.config import PRESETS, Interface, NetworkConfig
 from policies.vla.data.cache import EpisodeCache, open_cache
 from policies.vla.data.loaders import Loader, LoaderConfig, check_loader
@@ -48,7 +49,7 @@ class Settings(Config):
     """Whose images the policy sees, in this order; all of the data by default."""
     chunk_steps: int = 8
     """Actions in an answer of the policy."""
-    execute_steps: int = 4
+    execute_steps: int = 2
     """Of which so many are carried out before it is asked again."""
     loader: LoaderConfig = LoaderConfig()
     """How batches are drawn."""
@@ -106,6 +107,7 @@ def check(settings: Settings) -> None:
     """
     check_training(settings.training)
     check_loader(settings.loader, settings.training.n_parts or 1)
+    check_rotations(settings.network.rotations)
     if not settings.data:
         raise ConfigurationError("data: expected at least one folder, got none")
     for name, least in (("chunk_steps", 1), ("execute_steps", 1), ("threads", 1), ("checkpoint_minutes", 0.0)):
@@ -171,8 +173,10 @@ def loaders_of(settings: Settings, record: PolicyRecord, cache: EpisodeCache, n_
             settings.loader,
             seed=settings.seed,
             chunk_steps=settings.chunk_steps,
+            execute_steps=settings.execute_steps,
             n_stacked_frames=settings.network.n_stacked_frames,
             proprioception=settings.network.proprioception,
+            rotations=settings.network.rotations,
             rank=part,
             world_size=n_parts,
         )

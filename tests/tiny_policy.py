@@ -63,6 +63,7 @@ class TinyBatches:
             keypoints=torch.rand(groups, calls, 1, 2, 2, generator=generator),
             has_keypoint=torch.ones(groups, calls, 1, 2, dtype=torch.bool),
             positions=torch.rand(groups, calls, 2, 3, generator=generator) * 2.0 - 1.0,
+            view=torch.tensor([[0.0, 0.0, 1.0]]).expand(groups, 3),
         )
 
 

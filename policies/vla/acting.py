@@ -13,6 +13,7 @@ import numpy as np
 from embodied.arrays import Float, Image
 from embodied.config import Config
 from embodied.errors import ConfigurationError, PolicyError
+from policies.vla.action_codec import ActionCodec
 from policies.vla.backend import Backend, SamplingConfig, StoredStream, TokenArrays, TorchBackend
 from policies.vla.config import WORDS_DIM
 from policies.vla.ensemble import EnsembleConfig, ensemble
@@ -64,12 +65,17 @@ class Actor:
             settings: How to act.
             memory: Where tokens are kept; None for this process.
             words: The encoder of instructions that the policy was trained with.
+
+        Raises:
+            ConfigurationError: The record asks for a rotation that is not among its actions.
         """
         self._backend = backend
         self._record = backend.record
         self._settings = settings
         self._encode_words = words
         network = self._record.network
+        interface, bounds = self._record.interface, self._record.normaliser.actions
+        self._codec = ActionCodec(interface.action_names, bounds, network.rotations)
         self._memory = memory or OwnMemory(stream_config(network.memory))
         self._episode = ""
         self._instruction = ""
@@ -159,7 +165,7 @@ class Actor:
         if step not in self._steps[-1:]:
             self._answer(self._stacked(frames, step), step, felt)
         alpha = self._settings.ensemble.alpha
-        return self._record.normaliser.actions.denormalise(ensemble(self._chunks, self._steps, alpha))
+        return self._codec.decode(ensemble(self._chunks, self._steps, alpha))
 
     def warm_up(self) -> None:
         """Run everything on black frames: the first run of a network is much slower than all others."""
@@ -201,7 +207,7 @@ class Actor:
 
     @property
     def _chunk_shape(self) -> tuple[int, int]:
-        return self._record.interface.chunk_steps, len(self._record.normaliser.actions.low)
+        return self._record.interface.chunk_steps, self._codec.n_numbers
 
     def _check(self, frames: Sequence[np.ndarray]) -> None:
         """Refuse frames that the policy was not trained with."""

@@ -38,3 +38,6 @@ class TrainingBatch(NamedTuple):
     """bool (B, T, C, 2): whether it is known and in the picture."""
     positions: Tensor
     """float32 (B, T, 2, 3): the same two points in ``base``, normalised as proprioception is. Zeros where unknown."""
+    view: Tensor
+    """float32 (B, 3): left, top and size of the part that the images show, as shares of the pictures as the cameras
+    took them: 0, 0, 1 but for augmentation."""

@@ -66,10 +66,23 @@ class HeadConfig(Config):
     n_heads: int = 4
     n_diffusion_steps: int = 100
     """Of the squared-cosine schedule."""
-    n_repeats: int = 4
+    prediction: Literal["noise", "sample"] = "noise"
+    """What the network tells of noisy actions: the noise in them (the paper), or the actions themselves (DP3, arXiv
+    2403.03954)."""
+    n_repeats: int = 2
     """Noise levels that each example is trained on at once."""
     p_drop_condition: float = 0.1
     """Chance that the cognitive token is replaced by a learned one, for classifier-free guidance."""
+
+
+class RotationConfig(Config):
+    """How the network has the rotation of an action: ``tool_roll``, ``tool_pitch``, ``tool_yaw``."""
+
+    form: Literal["as_given", "axis_angle", "roll_pitch_yaw"] = "as_given"
+    """``as_given``: as any other numbers. Otherwise what the three are, and the network has six in their place, without
+    jumps: a rotation vector, or angles about the fixed axes."""
+    unit_rad: float = 1.0
+    """What a 1 among the three stands for, where they are shares of a largest step: 0.1 for MIKASA."""
 
 
 class NetworkConfig(Config):
@@ -85,6 +98,8 @@ class NetworkConfig(Config):
     """What is remembered, and how it is read."""
     head: HeadConfig = HeadConfig()
     """How actions are made."""
+    rotations: RotationConfig = RotationConfig()
+    """What rotations are in the network."""
     n_stacked_frames: int = 1
     """Frames that are seen at once, the newest last: more than one is the plain alternative to a memory."""
     proprioception: bool = False
@@ -114,10 +129,9 @@ PRESETS: dict[str, NetworkConfig] = {
     "compact": NetworkConfig(),
     "small": NetworkConfig(
         perceptual_width=32,
-        cognitive_width=32,
         vision=CompactVision(widths=(16, 32), n_blocks=1),
         memory=MemoryConfig(rank=32, hidden=32),
-        head=HeadConfig(width=64, depth=2, n_heads=2),
+        head=HeadConfig(width=96, depth=3, n_heads=2),
     ),
 }
 """By name: what to begin with."""

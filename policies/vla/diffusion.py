@@ -35,11 +35,17 @@ def add_noise(clean: Tensor, noise: Tensor, share: Tensor) -> Tensor:
     return share.sqrt() * clean + (1.0 - share).sqrt() * noise
 
 
-def ddim(predict_noise: Callable[[Tensor, Tensor], Tensor], noise: Tensor, shares: Tensor, n_steps: int) -> Tensor:
+def clean_from_noise(noisy: Tensor, noise: Tensor, share: Tensor) -> Tensor:
+    """Return the actions that ``add_noise`` made noisy; same arguments."""
+    share = share[:, None, None]
+    return (noisy - (1.0 - share).sqrt() * noise) / share.sqrt()
+
+
+def ddim(predict_clean: Callable[[Tensor, Tensor], Tensor], noise: Tensor, shares: Tensor, n_steps: int) -> Tensor:
     """Return actions from noise (Song et al. 2021, arXiv 2010.02502, equation 12 with sigma 0).
 
     Args:
-        predict_noise: From noisy actions and the step of each (batch,), int64, to the noise in them.
+        predict_clean: From noisy actions and the step of each (batch,), int64, to the actions without noise.
         noise: (batch, n_steps, n_actions), standard normal.
         shares: What is left of the signal at each training step.
         n_steps: How many steps to take.
@@ -57,8 +63,8 @@ def ddim(predict_noise: Callable[[Tensor, Tensor], Tensor], noise: Tensor, share
     noisy, clean = noise, noise
     for index, time in enumerate(times.tolist()):
         share = shares[time]
-        epsilon = predict_noise(noisy, torch.full((len(noise),), time, dtype=torch.long, device=noise.device))
-        clean = ((noisy - (1.0 - share).sqrt() * epsilon) / share.sqrt()).clamp(-1.0, 1.0)
+        clean = predict_clean(noisy, torch.full((len(noise),), time, dtype=torch.long, device=noise.device))
+        clean = clean.clamp(-1.0, 1.0)
         if index + 1 < n_steps:
             # The noise that explains the clipped estimate.
             epsilon = (noisy - share.sqrt() * clean) / (1.0 - share).sqrt()

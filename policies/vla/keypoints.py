@@ -58,8 +58,9 @@ class Destination(nn.Module):
         """
         share = log_shares.exp()[:, None]
         tool, candidates = positions[:, :1], positions[:, 1:]
-        # What is wrong with a motion is no reason to choose another destination: the choice has a loss of its own.
-        end = share.detach() @ candidates
+        # Of two destinations that seem equally likely one is gone to, and not the middle between them.
+        likeliest = log_shares.argmax(dim=1)[:, None, None].expand(-1, 1, N_POSITION)
+        end = candidates.gather(1, likeliest)
         left = [torch.tanh(scale * (end - tool)) for scale in _SCALES]
         return self.to_cognitive(torch.cat([share @ perceptual, share @ places, tool, end, *left], dim=-1))
 
@@ -107,18 +108,24 @@ class ToolPositions(nn.Module):
         centres = (torch.arange(side) + 0.5) * (2.0 / side) - 1.0
         self.register_buffer("centres", torch.stack(torch.meshgrid(centres, centres, indexing="xy")), persistent=False)
 
-    def forward(self, images: Tensor) -> Located:
+    def forward(self, images: Tensor, view: Tensor | None = None) -> Located:
         """Return where points would be at each token, and at which the tool is.
 
         Args:
             images: uint8 (batch, cameras * stacked frames, height, width, 3).
+            view: (batch, 3): left, top and size of the part that is seen, as shares of the picture as the camera took
+                it, which is what tells where things are; None for the whole.
         """
         batch, _, height, width, _ = images.shape
         x = images.reshape(batch * self._n_cameras, -1, height, width, 3).permute(0, 1, 4, 2, 3)
         x = self.fine(x.reshape(batch * self._n_cameras, -1, height, width).float() / 127.5 - 1.0)
         if x.shape[-1] != 2 * self._side:
             x = functional.interpolate(x, size=2 * self._side, mode="bilinear")
-        centres = self.centres.expand(len(x), -1, -1, -1)
+        centres = self.centres.expand(batch, -1, -1, -1)
+        if view is not None:
+            corner, size = view[:, :2, None, None], view[:, 2:, None, None]
+            centres = 2.0 * (corner + size * 0.5 * (centres + 1.0)) - 1.0
+        centres = centres.repeat_interleave(self._n_cameras, dim=0)
         x = torch.relu(self.around(torch.cat([functional.pixel_unshuffle(x, 2), centres], dim=1)))
         x = torch.cat([x, centres], dim=1).flatten(2).transpose(1, 2)
         x = x.reshape(batch, -1, x.shape[-1])

@@ -18,6 +18,8 @@ from memory_bank.agent.token_bank import MAX_PERIOD
 from policies.vla.config import MemoryConfig
 
 SINUSOID_DIM = 32
+_ABSENT = -1e30
+"""The logit of what is not there: a number, for infinity times zero would be none."""
 _SHARPNESS = 16.0
 """How much likeness, a cosine, counts at first."""
 _NOTHING = 0.5
@@ -49,9 +51,9 @@ class StepEncoder(nn.Module):
         angles = steps[..., None].float() * self.rates
         return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
-    def forward(self, steps: Tensor) -> Tensor:
-        """Map (batch, n) to (batch, n, dim)."""
-        return self.layers(self.sinusoid(steps))
+    def forward(self, sinusoid: Tensor) -> Tensor:
+        """Map (batch, n, SINUSOID_DIM) to (batch, n, dim)."""
+        return self.layers(sinusoid)
 
 
 class ReadLayer(nn.Module):
@@ -98,42 +100,41 @@ class ReadLayer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        keys: Tensor,
         values: Tensor,
-        mask: Tensor,
-        when: Tensor | None,
-        places: tuple[Tensor, Tensor] | None,
+        present: Tensor,
+        moments: tuple[Tensor, Tensor] | None = None,
+        places: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Return (batch, n_tokens, dim).
 
         Args:
             x: (batch, n_tokens, dim).
-            keys: (batch, n_keys, dim), with the encoding of their steps.
-            values: (batch, n_keys, dim).
-            mask: bool (batch, n_keys): what there is.
-            when: (batch, n_keys, SINUSOID_DIM): the step of each key; None if steps are not encoded.
-            places: Where the tokens are (n_tokens, dim), and the keys (n_keys, dim); None for tokens without a place.
+            values: (batch, n_entries, n_stored, dim): what is remembered.
+            present: bool (batch, n_entries).
+            moments: The steps of the entries, as sinusoids (batch, n_entries, SINUSOID_DIM) and encoded (batch,
+                n_entries, dim); None if steps are not encoded.
+            places: Where the tokens are (n_tokens, dim), and those of an entry (n_stored, dim); None for tokens without
+                a place.
         """
-        query, key = self.query(x), self.key(keys)
+        dim = x.shape[-1]
+        query, key, value = self.query(x), self.key(values), self.value(values)
+        matters = functional.linear(values, self.salience.weight[:, :dim])
+        # Projections are linear: that of a sum, at the cost of one term a token and not of all of them.
+        if moments is not None:
+            sinusoid, encoded = moments
+            key += self.key(encoded)[:, :, None]
+            matters += functional.linear(sinusoid, self.salience.weight[:, dim:])[:, :, None]
         if places is not None:
-            query, key = query + self.place_query(places[0]), key + self.place_key(places[1])
-            values = values + places[1]
-        query, key, value = (
-            y.unflatten(-1, (self._n_heads, -1)).transpose(1, 2) for y in (query, key, self.value(values))
-        )
-        scale = self.log_scale.exp()
-        query, key = _short(query) * scale, _short(key)
-        # A further number of each key, which all queries heed alike: how much this entry matters, whoever asks.
-        seen = values if when is None else torch.cat([values, when], dim=-1)
-        matters = self.salience(seen).transpose(1, 2)[..., None]
-        key = torch.cat([key, matters], dim=-1)
-        nothing = torch.zeros_like(key[:, :, :1])
-        nothing[..., -1] = (scale[:, :, 0] * self.nothing[:, None]).expand(len(key), -1, -1)
-        query, key = functional.pad(query, (0, 1), value=1.0), torch.cat([nothing, key], dim=2)
-        # Beside what is read, how much of it: one number a head.
-        value = functional.pad(functional.pad(value, (0, 1), value=1.0), (0, 0, 1, 0))
-        there = functional.pad(mask, (1, 0), value=True)[:, None, None]
-        read = functional.scaled_dot_product_attention(query, key, value, attn_mask=there, scale=1.0)
+            query += self.place_query(places[0])
+            key += self.place_key(places[1])
+            value += functional.linear(places[1], self.value.weight)
+            matters += functional.linear(places[1], self.salience.weight[:, :dim])
+        matters = matters.masked_fill(~present[:, :, None, None], _ABSENT).flatten(1, 2).transpose(1, 2)
+        query, key, value = (y.unflatten(-1, (self._n_heads, -1)) for y in (query, key, value))
+        scale = self.log_scale.exp().flatten()
+        query, key, value = _short(query) * scale[:, None], _short(key).flatten(1, 2), value.flatten(1, 2)
+        query, key, value = (y.transpose(1, 2) for y in (query, key, value))
+        read = _attend(query, key, value, matters, scale * self.nothing)
         x = self.norm_read(x + self.out(read.transpose(1, 2).flatten(2)))
         return self.norm(x + self.feed(x))
 
@@ -142,6 +143,36 @@ def _short(x: Tensor) -> Tensor:
     """Return vectors no longer than one: those of tokens that stand out nearly so, those of common ones shorter."""
     square = (x * x).sum(dim=-1, keepdim=True)
     return x * torch.rsqrt(square + x.shape[-1] / 3.0)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, matters: Tensor, nothing: Tensor) -> Tensor:
+    """Return what is read and, as a last number, how much of it: (batch, n_heads, n_tokens, head_dim + 1).
+
+    Args:
+        query: (batch, n_heads, n_tokens, head_dim).
+        key: (batch, n_heads, n_keys, head_dim).
+        value: (batch, n_heads, n_keys, head_dim).
+        matters: (batch, n_heads, n_keys): what is added to a key's logits, whoever asks.
+        nothing: (n_heads,): the logit of a key that is not among them, with a value of zero.
+    """
+    if _is_acting() and query.device.type == "cpu":
+        # The kernel behind scaled_dot_product_attention also tells how much all keys weigh, from which the share of
+        # nothing follows. That has no gradient; but needs neither copies nor rows of an odd length, which are slow.
+        read, log_weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, key, value, attn_mask=matters[:, :, None].contiguous(), scale=1.0
+        )
+        amount = torch.sigmoid(log_weight - nothing[:, None])[..., None]
+        return torch.cat([read * amount, amount], dim=-1)
+    none = functional.pad(nothing[:, None, None], (key.shape[-1], 0)).expand(len(key), -1, -1, -1)
+    key = torch.cat([none, torch.cat([key, matters[..., None]], dim=-1)], dim=2)
+    value = functional.pad(functional.pad(value, (0, 1), value=1.0), (0, 0, 1, 0))
+    query = functional.pad(query, (0, 1), value=1.0)
+    return functional.scaled_dot_product_attention(query, key, value, scale=1.0)
+
+
+def _is_acting() -> bool:
+    """Return whether nothing but the result is wanted: no gradient, and no graph for another runtime."""
+    return torch.is_inference_mode_enabled() and not torch.jit.is_tracing()
 
 
 class MemoryReader(nn.Module):
@@ -177,18 +208,13 @@ class MemoryReader(nn.Module):
             places: Where the tokens are (n_tokens, dim), and those of an entry (n_stored, dim).
         """
         values, when, present = _with_now(tokens if now is None else now, steps, entries)
-        keys = values if self.step_encoder is None else values + self.step_encoder(when)[:, :, None, :]
-        n_entries, n_stored = values.shape[1:3]
-        mask = present.repeat_interleave(n_stored, dim=1)
-        keys, values = keys.flatten(1, 2), values.flatten(1, 2)
         moments = None
         if self.step_encoder is not None:
-            moments = self.step_encoder.sinusoid(when).repeat_interleave(n_stored, dim=1)
-        if places is not None:
-            places = places[0], places[1].repeat(n_entries, 1)
+            sinusoid = self.step_encoder.sinusoid(when)
+            moments = sinusoid, self.step_encoder(sinusoid)
         read = tokens
         for layer in self.layers:
-            read = layer(read, keys, values, mask, moments, places)
+            read = layer(read, values, present, moments, places)
         if self.gate is None:
             return 0.5 * (tokens + read)
         g = torch.sigmoid(self.gate(torch.cat([tokens, read], dim=-1)))
@@ -200,6 +226,8 @@ class MemoryReader(nn.Module):
 def _with_now(tokens: Tensor, steps: Tensor, entries: Entries) -> tuple[Tensor, Tensor, Tensor]:
     """Return tokens, steps and presence of the entries, with those of now, which are there if nothing else is."""
     is_empty = ~entries.present.any(dim=1, keepdim=True)
+    if _is_acting() and not is_empty.any():
+        return entries.tokens, entries.steps.float(), entries.present
     values = torch.cat([entries.tokens, tokens[:, None]], dim=1)
     when = torch.cat([entries.steps.float(), steps[:, None].float()], dim=1)
     return values, when, torch.cat([entries.present, is_empty], dim=1)

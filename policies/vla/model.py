@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from memory_bank.agent.token_bank import TokenStream, TokenStreamConfig
+from policies.vla.action_codec import n_network_actions
 from policies.vla.action_head import ActionHead
 from policies.vla.backbones.opening import open_backbone
 from policies.vla.batch import TrainingBatch
 from policies.vla.compact_vision import CompactEncoder
 from policies.vla.config import WORDS_DIM, CompactVision, Interface, MemoryConfig, NetworkConfig
-from policies.vla.diffusion import add_noise, ddim, signal_shares
+from policies.vla.diffusion import add_noise, clean_from_noise, ddim, signal_shares
 from policies.vla.keypoints import Destination, ToolPositions, keypoint_losses
 from policies.vla.memory import Entries, MemoryReader
 
@@ -88,7 +89,8 @@ class MemoryPolicy(nn.Module):
             interface: What goes in and out.
 
         Raises:
-            ConfigurationError: An encoder's folder is missing or does not fit.
+            ConfigurationError: An encoder's folder is missing or does not fit; or there is no rotation, see
+                ``n_network_actions``.
             ValueError: The image cannot be divided into patches.
         """
         super().__init__()
@@ -116,7 +118,8 @@ class MemoryPolicy(nn.Module):
         self.cognitive_memory = MemoryReader(cognitive_width, config.memory)
         self.destination = Destination(self._side, width, cognitive_width)
         self.tool_positions = ToolPositions(interface, stacked, self._side)
-        self.head = ActionHead(config.head, len(interface.action_names), interface.chunk_steps, width, cognitive_width)
+        n_actions = n_network_actions(config, interface)
+        self.head = ActionHead(config.head, n_actions, interface.chunk_steps, width, cognitive_width)
         self.register_buffer("shares", signal_shares(config.head.n_diffusion_steps), persistent=False)
 
     # ---------------------------------------------------------------------------------------------- one call
@@ -184,7 +187,13 @@ class MemoryPolicy(nn.Module):
             with_condition, without = twice.unflatten(0, (-1, 2)).unbind(dim=1)
             return without + guidance * (with_condition - without)
 
-        return ddim(predict, noise, self.shares, n_denoising)
+        def predict_clean(noisy: Tensor, time: Tensor) -> Tensor:
+            predicted = predict(noisy, time)
+            if self.config.head.prediction == "sample":
+                return predicted
+            return clean_from_noise(noisy, predicted, self.shares[time])
+
+        return ddim(predict_clean, noise, self.shares, n_denoising)
 
     def to_store(self, tokens: Tokens) -> Tokens:
         """Return what goes into the memory, (batch, n_stored, perceptual_width).
@@ -227,11 +236,12 @@ class MemoryPolicy(nn.Module):
         fused = self.recall(tokens, batch, groups, calls)
         weight = batch.weight[groups, calls]
         weight = weight / weight.sum()
-        placed, located = fused.perceptual + self.places, self.tool_positions(batch.images[groups, calls])
+        placed = fused.perceptual + self.places
+        located = self.tool_positions(batch.images[groups, calls], batch.view[groups])
         destination = self.destination(placed)
         condition = self._condition(fused.cognitive, placed, destination, located.joined())
-        losses = {"noise": (weight * self._noise_loss(condition, placed, batch, groups, calls, generator)).sum()}
-        losses["loss"] = losses["noise"]
+        losses = {"action": (weight * self._action_loss(condition, placed, batch, groups, calls, generator)).sum()}
+        losses["loss"] = losses["action"]
         if self.config.destination_weight > 0.0:
             labels = batch.keypoints[groups, calls], batch.has_keypoint[groups, calls], batch.positions[groups, calls]
             told = keypoint_losses(destination, located, *labels, weight)
@@ -250,7 +260,7 @@ class MemoryPolicy(nn.Module):
         at = groups * n_calls + calls
         return Tokens(*(x.new_zeros(n_groups * n_calls, *x.shape[1:]).index_copy(0, at, x) for x in seen))
 
-    def _noise_loss(
+    def _action_loss(
         self,
         condition: Tensor,
         placed: Tensor,
@@ -259,7 +269,7 @@ class MemoryPolicy(nn.Module):
         calls: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
-        """Return the mean square error of the noise predicted in each chunk, (n_chosen,)."""
+        """Return the mean square error of what the head predicts of each chunk, (n_chosen,)."""
         config = self.config.head
         actions, is_action = batch.actions[groups, calls], batch.is_action[groups, calls]
         n, repeats = len(actions), config.n_repeats
@@ -271,7 +281,8 @@ class MemoryPolicy(nn.Module):
         noise = torch.randn(clean.shape, generator=generator, device=device)
         noisy = add_noise(clean, noise, self.shares[time])
         predicted = self.head(noisy, time, condition, self.head.perceived(placed))
-        error = ((predicted - noise) ** 2).mean(dim=-1).unflatten(0, (n, repeats)).mean(dim=1)
+        wanted = clean if config.prediction == "sample" else noise
+        error = ((predicted - wanted) ** 2).mean(dim=-1).unflatten(0, (n, repeats)).mean(dim=1)
         return (error * is_action).sum(dim=1) / is_action.sum(dim=1).clamp(min=1)
 
     def recall(self, tokens: Tokens, batch: TrainingBatch, groups: Tensor, calls: Tensor) -> Tokens:

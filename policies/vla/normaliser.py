@@ -53,6 +53,7 @@ class Normaliser(Structure):
     """Fitted to the data of a policy and stored with it."""
 
     actions: Bounds
+    """Of the robot's own numbers, whatever the network has in their place (``action_codec.py``)."""
     proprioception: Bounds = Bounds()
     """Of no numbers, where it is no input."""
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from embodied.arrays import Float
 from embodied.errors import ConfigurationError
 from policies.vla.acting import ActingConfig, Actor
+from policies.vla.action_codec import n_network_actions
 from policies.vla.backbones.settings import VLMVision
 from policies.vla.backend import Backend, SamplingConfig
 from policies.vla.checkpoint import load_policy
@@ -127,7 +128,7 @@ def _parts(policy: MemoryPolicy, sampling: SamplingConfig) -> dict[Part, _Made]:
     images = torch.zeros(1, n_images, interface.height_px, interface.width_px, 3, dtype=torch.uint8)
     words = torch.zeros(1, WORDS_DIM)
     felt = torch.zeros(1, len(interface.proprioception_names) if network.proprioception else 0)
-    noise = torch.zeros(1, interface.chunk_steps, len(interface.action_names))
+    noise = torch.zeros(1, interface.chunk_steps, n_network_actions(network, interface))
 
     def encode(images: Tensor, words: Tensor, felt: Tensor) -> Tokens:
         return policy.encode(images, words, ("",), felt)

@@ -15,12 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-ROTATION_NAMES = ("tool_roll", "tool_pitch", "tool_yaw")
-"""What an action calls the numbers of a rotation, in order."""
-SIX_NAMES = tuple(f"tool_rotation_{i}" for i in range(6))
-"""What stands in their place."""
-_DEGENERATE = 1e-6
-"""Two rows that are shorter, or closer to parallel, span no plane."""
+from policies.vla.action_codec import DEGENERATE, ROTATION_NAMES, SIX_NAMES
 
 
 @functools.cache
@@ -122,7 +117,7 @@ def matrix_from_six(six: Tensor) -> Tensor:
     """
     first, second = six[..., :3], six[..., 3:]
     area = torch.linalg.cross(first, second).norm(dim=-1, keepdim=True)
-    spans = area > _DEGENERATE * (1.0 + first.norm(dim=-1, keepdim=True) * second.norm(dim=-1, keepdim=True))
+    spans = area > DEGENERATE * (1.0 + first.norm(dim=-1, keepdim=True) * second.norm(dim=-1, keepdim=True))
     six = torch.where(spans, six, six.new_tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]))
     if (library := _pytorch3d()) is not None:
         return library.rotation_6d_to_matrix(six)

@@ -12,11 +12,11 @@ from embodied.errors import ConfigurationError
 class TrainingConfig(Config):
     """What the trained weights depend on, beside data, network and seed."""
 
-    n_steps: int = 20_000
+    n_steps: int = 2_500
     """Steps of the optimiser in all."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 1.5e-3
     """At its highest, after the warm-up."""
-    warmup_steps: int = 500
+    warmup_steps: int = 50
     """Over which the learning rate rises; then it falls as half a cosine until the end."""
     final_share: float = 0.01
     """Of the highest learning rate, at the end."""
@@ -28,7 +28,7 @@ class TrainingConfig(Config):
     """Of AdamW: how slowly its mean squared gradient moves."""
     max_gradient_norm: float = 1.0
     """Longer gradients are cut to this length."""
-    ema_decay: float = 0.999
+    ema_decay: float = 0.995
     """Of the moving average of the weights, which is what is saved to be used; it starts faster."""
     n_parts: int = 0
     """Parts that a batch is cut into, whose gradients are averaged; they are shared out among torchrun's processes: one

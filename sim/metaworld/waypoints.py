@@ -14,8 +14,10 @@ OPEN, CLOSED = -1.0, 1.0
 TRAVEL_HEIGHT_M = 0.2
 """Above everything that stands on the table."""
 
-_GAIN = 0.6
-"""Share of the way that is commanded in one control step: the arm follows with a lag."""
+_GAIN = 0.35
+"""Share of the way that is commanded in one control step: the arm follows with a lag, and overshoots with more."""
+REST_STEPS = 3
+"""Control steps of rest at what is touched: a demonstration is read as motions from one rest to the next."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,13 @@ class Waypoint:
     gripper: float = OPEN
     tolerance_m: float = 0.012
     dwell_steps: int = 0
-    """Control steps to stay there."""
+    """Control steps to stay there; who is pushed away begins again."""
 
 
 def touch(x_m: float, y_m: float, height_m: float) -> Tuple[Waypoint, ...]:
-    """Return the way down to a place from above, and up again. ``height_m``: of what is touched."""
+    """Return the way down to a place from above, a rest, and up again. ``height_m``: of what is touched."""
     above = Waypoint((x_m, y_m, TRAVEL_HEIGHT_M), tolerance_m=0.02)
-    return above, Waypoint((x_m, y_m, height_m)), above
+    return above, Waypoint((x_m, y_m, height_m), dwell_steps=REST_STEPS), above
 
 
 class WaypointFollower:
@@ -59,8 +61,9 @@ class WaypointFollower:
         return np.append(delta, waypoint.gripper).astype(np.float32)
 
     def _is_done(self, waypoint: Waypoint, tool_m: Vector3, step: int) -> bool:
+        if np.linalg.norm(np.asarray(waypoint.tool_m) - tool_m) > waypoint.tolerance_m:
+            self._arrived_step = None
+            return False
         if self._arrived_step is None:
-            if np.linalg.norm(np.asarray(waypoint.tool_m) - tool_m) > waypoint.tolerance_m:
-                return False
             self._arrived_step = step
         return step - self._arrived_step >= waypoint.dwell_steps

@@ -22,7 +22,7 @@ from embodied.errors import ConfigurationError
 from embodied.figures import FiguresFile
 from embodied.progress import Progress
 from policies.vla.acting import STAGES, ActingConfig
-from policies.vla.config import PRESETS, Interface
+from policies.vla.config import PRESETS, Interface, RotationConfig
 from sim.rollout import Rollout
 from sim.simulator_settings import TabletopSettings
 from sim.tabletop import TabletopSimulator
@@ -62,6 +62,19 @@ def test_a_few_calls_of_a_random_policy_are_measured_by_stage(tmp_path: Path) ->
     assert set(figures["call"].peers) == {"twin", "without"}
     with pytest.raises(ConfigurationError, match="preset: expected one of compact, small"):
         main(Settings(out=str(out), preset="huge"), Progress(StringIO()))
+
+
+@needs_torch
+def test_a_policy_with_rotations_of_six_numbers_is_measured_as_any_other(tmp_path: Path) -> None:
+    interface = Interface(
+        cameras=("front",), height_px=64, width_px=64, action_names=("tool_roll", "tool_pitch", "tool_yaw"),
+        proprioception_names=(), chunk_steps=8, execute_steps=4, control_period_s=0.05,
+    )  # fmt: skip
+    network = msgspec.structs.replace(PRESETS["small"], rotations=RotationConfig(form="axis_angle"))
+    random_policy(tmp_path / "policy", network, interface)
+    out = tmp_path / "figures.json"
+    main(Settings(out=str(out), checkpoint=str(tmp_path / "policy"), calls=2), Progress(StringIO()))
+    assert msgspec.json.decode(out.read_bytes(), type=FiguresFile).figures
 
 
 @needs_torch

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import msgspec
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -25,7 +26,9 @@ from demonstrations import demonstration, few_words, write_demonstrations  # noq
 from embodied.config import save_config  # noqa: E402
 from embodied.errors import ConfigurationError  # noqa: E402
 from embodied.progress import Progress  # noqa: E402
+from policies.vla.acting import Actor  # noqa: E402
 from policies.vla.backbones.settings import TimmVision  # noqa: E402
+from policies.vla.backend import TorchBackend  # noqa: E402
 from policies.vla.checkpoint import load_policy  # noqa: E402
 from policies.vla.config import PRESETS, NetworkConfig  # noqa: E402
 from policies.vla.data.cache import open_cache  # noqa: E402
@@ -76,6 +79,7 @@ def test_a_preset_may_be_a_file_with_another_encoder(tmp_path: Path) -> None:
         (["--preset", "huge"], "preset: expected compact, small or a JSON file, got 'huge'"),
         (["--execute-steps", "9"], "execute_steps: expected at most chunk_steps, 8, got 9"),
         (["--training.n-steps", "0"], "training.n_steps: expected at least 1, got 0"),
+        (["--network.rotations.unit-rad", "0"], "network.rotations.unit_rad: expected above 0, got 0.0"),
         (["--loader.n-groups", "3", "--training.n-parts", "2"], "loader.n_groups: expected a multiple of 2"),
         (["--device", "cuda"], "device: expected a GPU"),
         (["--compile", "--device", "cpu"], "compile: expected a GPU"),
@@ -105,6 +109,27 @@ def test_several_folders_make_one_policy_which_a_second_call_leaves_as_it_is(
     assert "going on after step 4" in capsys.readouterr().out
 
 
+def test_rotations_are_six_numbers_of_the_network_and_three_of_the_robot(
+    tmp_path: Path, data: Dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("tool_roll", "tool_pitch", "tool_yaw", "gripper")
+    logs = write_demonstrations(tmp_path / "logs", demonstration(0, 12, size_px=32, action_names=names))
+    cache = open_cache([logs], tmp_path / "cache", encode=few_words)
+    six = ("--network.rotations.form", "axis_angle", "--network.rotations.unit-rad", "0.1")
+    given = ["--data", str(logs), "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out"), *SMALL, *six]
+    train_vla.main(train_vla.parse("train vla", [*given, "--training.n-steps", "2"]), Progress())
+    backend = TorchBackend(tmp_path / "out")
+    assert backend.record.interface.action_names == names
+    actor = Actor(backend, words=few_words)
+    actor.begin("touch the cube", "a")
+    actions = actor.act([np.zeros((32, 32, 3), dtype=np.uint8)], 0)
+    bounds = cache.normaliser().actions
+    assert actions.shape == (8, 4)
+    np.testing.assert_array_equal(actions, np.clip(actions, np.float32(bounds.low), np.float32(bounds.high)))
+    assert train_main(["vla", *arguments(data, tmp_path / "none", *six)]) == 1
+    assert "ConfigurationError: network.rotations.form: axis_angle expects tool_roll" in capsys.readouterr().err
+
+
 def test_other_settings_and_other_data_do_not_go_on(tmp_path: Path, data: Dict[str, str]) -> None:
     out = tmp_path / "out"
     train_vla.main(train_vla.parse("train vla", arguments(data, out)), Progress())
@@ -132,7 +157,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path, data: Dict[str, str]) -
     two = [*start, script, "vla", *arguments(data, tmp_path / "two", *parts)]
     subprocess.run(two, env=_environment(), check=True, timeout=300)
     (alone,), (together,) = losses(tmp_path / "one"), losses(tmp_path / "two")
-    for name in ("loss", "noise", "destination", "gradient_norm"):
+    for name in ("loss", "action", "destination", "gradient_norm"):
         assert together[name] == pytest.approx(alone[name], abs=1e-5), name
     expected = dict(load_policy(tmp_path / "one")[0].named_parameters())
     for name, tensor in load_policy(tmp_path / "two")[0].named_parameters():

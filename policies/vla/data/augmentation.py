@@ -117,6 +117,14 @@ def move_places(
     return np.where(is_seen, moved, np.nan).astype(np.float32)
 
 
+def view_of(look: Look, height_px: int, width_px: int) -> Float[np.ndarray, " 3"]:
+    """Return left, top and size of the part of the pictures that is seen, as shares of the whole, float32."""
+    top, left, step = look.view or (0.0, 0.0, 1.0)
+    # From the edge of the first pixel, whose middle it is that is looked at.
+    edge = 0.5 * (1.0 - step)
+    return np.array([(left + edge) / width_px, (top + edge) / height_px, step], dtype=np.float32)
+
+
 def hue_rotation(angle_rad: float) -> Rotation:
     """Return what turns colours around the grey axis, as ``pixel @ matrix``; grey stays, and so does each sum."""
     axis = np.full(3, 1.0 / np.sqrt(3.0))

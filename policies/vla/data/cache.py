@@ -5,8 +5,8 @@ A cache is a folder::
     images-0.npy …     uint8 (n_frames, height, width, 3), a file a camera
     actions.npy        float32 (n_frames, n_actions)
     proprioception.npy float32 (n_frames, n_proprioception)
-    keypoints.npy      float32 (n_frames, n_cameras, 2, 2): where in the picture the tool comes to rest next, and where it
-                       is, NaN: unknown
+    keypoints.npy      float32 (n_frames, n_cameras, 2, 2): where in the picture the tool comes to rest next, and where
+                       it is, NaN: unknown
     positions.npy      float32 (n_frames, 2, 3): the same points in the robot's base, NaN: unknown
     episodes.npy       int64 (n_episodes, 3): first frame, how many, and which instruction
     words.npy          float32 (n_instructions, 384)

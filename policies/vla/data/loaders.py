@@ -21,8 +21,10 @@ from torch import Tensor
 from embodied.arrays import Bool, Float, Int, UInt8
 from embodied.config import Config
 from embodied.errors import ConfigurationError
+from policies.vla.action_codec import ActionCodec
 from policies.vla.batch import TrainingBatch
-from policies.vla.data.augmentation import AugmentationConfig, Look, apply_look, draw_look, move_places
+from policies.vla.config import RotationConfig
+from policies.vla.data.augmentation import AugmentationConfig, Look, apply_look, draw_look, move_places, view_of
 from policies.vla.data.cache import Episode, EpisodeCache
 from policies.vla.data.labels import POSITIONS, columns_of, onset_weights
 from policies.vla.data.recorded import Layout
@@ -35,6 +37,7 @@ from policies.vla.data.sampling import (
     stream_window,
 )
 from policies.vla.normaliser import Bounds, Normaliser
+from policies.vla.rotations import ActionRotations
 
 
 class LoaderConfig(Config):
@@ -42,17 +45,14 @@ class LoaderConfig(Config):
 
     kind: Literal["calls", "group", "stream"] = "calls"
     """How the calls of a group are chosen: as when the policy acts, at random, or consecutive frames."""
-    n_groups: int = 16
+    n_groups: int = 32
     """Episodes of a batch, over all processes."""
-    n_calls: int = 16
+    n_calls: int = 6
     """Calls of each, at most."""
-    gap: int = 4
-    """Control steps between two calls, for ``calls``: what is carried out between two when the policy acts. An action
-    that changed so many steps ago or less is at its onset."""
-    n_decisions: int = 3
+    n_decisions: int = 4
     """Calls of each group that the actions are learned from, drawn with the chance of their weight; the others are only
     remembered, which is cheap. 0: all, each with its weight."""
-    onset_weight: float = 1.0
+    onset_weight: float = 20.0
     """Of the frames of an episode at which the action has changed most; the others' weights lie between 1 and this."""
     augmentation: AugmentationConfig = AugmentationConfig()
     """How the looks of episodes are varied."""
@@ -66,6 +66,7 @@ class _Group(NamedTuple):
     present: Bool[np.ndarray, " n_calls"]
     proprioception: Float[np.ndarray, "n_calls n_proprioception"]
     actions: Float[np.ndarray, "n_calls n_chunk n_actions"]
+    """As the network has them."""
     is_action: Bool[np.ndarray, "n_calls n_chunk"]
     weight: Float[np.ndarray, " n_calls"]
     keypoints: Float[np.ndarray, "n_calls n_cameras 2 2"]
@@ -84,8 +85,10 @@ class Loader:
         *,
         seed: int,
         chunk_steps: int,
+        execute_steps: int,
         n_stacked_frames: int = 1,
         proprioception: bool = False,
+        rotations: RotationConfig = RotationConfig(),
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -97,13 +100,16 @@ class Loader:
             config: How batches are drawn.
             seed: Of all draws.
             chunk_steps: Actions after each call.
+            execute_steps: Of which so many are carried out before the next call. An action that changed so many steps
+                ago or less is at its onset.
             n_stacked_frames: Frames that a call sees of each camera, the newest last.
             proprioception: Whether calls see the robot's own measurements.
+            rotations: How the network has the rotation of an action.
             rank: Which process this is.
             world_size: How many share each batch; together they draw what one alone would.
 
         Raises:
-            ConfigurationError: See ``check_loader``.
+            ConfigurationError: See ``check_loader`` and ``action_codec.rotation_start``.
             ValueError: The normaliser does not fit the data, or there is no such process.
         """
         check_loader(config, world_size)
@@ -111,7 +117,13 @@ class Loader:
         if not 0 <= rank < world_size:
             raise ValueError(f"rank: expected 0 to {world_size - 1}, got {rank}")
         self._cache, self._normaliser, self._config, self._seed = cache, normaliser, config, seed
+        self._execute_steps = execute_steps
         self._chunk_steps, self._n_stacked, self._proprioception = chunk_steps, n_stacked_frames, proprioception
+        names = cache.layout.action_names
+        self._network_bounds = ActionCodec(names, normaliser.actions, rotations).bounds
+        self._rotations = None
+        if rotations.form != "as_given":
+            self._rotations = ActionRotations(names, rotations.form, rotations.unit_rad)
         n_rows = config.n_groups // world_size
         self._rows = range(rank * n_rows, (rank + 1) * n_rows)
         self._n_windows = -(-cache.lengths // config.n_calls)
@@ -120,11 +132,14 @@ class Loader:
         """Return this process's part of a batch, by the number of the batch."""
         drawn = [(row, *self._draw(step, row)) for row in self._rows]
         episodes = [self._cache.episode(episode) for _, episode, _, _ in drawn]
+        size_px = self._cache.layout.height_px, self._cache.layout.width_px
+        looks = [draw_look(self._config.augmentation, rng, *size_px) for *_, rng in drawn]
         groups = [
-            self._group(episode, steps, looks, np.random.default_rng((self._seed, 4, step, row)))
-            for episode, (row, _, steps, looks) in zip(episodes, drawn, strict=True)
+            self._group(episode, steps, look, np.random.default_rng((self._seed, 4, step, row)))
+            for episode, (row, _, steps, _), look in zip(episodes, drawn, looks, strict=True)
         ]
         return TrainingBatch(
+            view=torch.from_numpy(np.stack([view_of(look, *size_px) for look in looks])),
             words=torch.from_numpy(np.stack([episode.words for episode in episodes])),
             instructions=tuple(episode.instruction for episode in episodes),
             **{
@@ -145,19 +160,20 @@ class Loader:
         episode = shuffled_episode(self._seed, self._cache.n_episodes, step * config.n_groups + row)
         if config.kind == "group":
             return episode, group_steps(rng, int(lengths[episode]), config.n_calls), rng
-        return episode, call_steps(rng, int(lengths[episode]), config.gap), rng
+        return episode, call_steps(rng, int(lengths[episode]), self._execute_steps), rng
 
     def _group(
         self,
         episode: Episode,
         steps: Int[np.ndarray, " n_calls"],
-        looks: np.random.Generator,
+        look: Look,
         rng: np.random.Generator,
     ) -> _Group:
         n_frames, layout, config = len(episode.actions), self._cache.layout, self._config
-        look = draw_look(config.augmentation, looks, layout.height_px, layout.width_px)
-        actions = self._normaliser.actions.normalise(episode.actions)
-        weights = onset_weights(actions, config.onset_weight, config.gap)[steps]
+        actions = self._as_in_network(episode.actions)
+        # By the robot's own numbers: how the network has them does not change what is drawn.
+        given = self._normaliser.actions.normalise(episode.actions)
+        weights = onset_weights(given, config.onset_weight, self._execute_steps)[steps]
         if config.n_decisions:
             weights = decisions(rng, weights, config.n_decisions)
         kept = remembered_calls(rng, weights, config.n_calls)
@@ -180,6 +196,12 @@ class Loader:
             has_keypoint=np.isfinite(keypoints).all(axis=3),
             positions=np.nan_to_num(self._shares(episode.positions[steps])),
         )
+
+    def _as_in_network(self, actions: Float[np.ndarray, "n_frames n_given"]) -> Float[np.ndarray, "n_frames n_actions"]:
+        """Return actions normalised, their rotations as six numbers where that is asked for."""
+        if self._rotations is not None:
+            actions = self._rotations.encode(torch.from_numpy(np.array(actions))).numpy()
+        return self._network_bounds.normalise(actions)
 
     def _shares(self, positions: Float[np.ndarray, "n_calls 2 3"]) -> Float[np.ndarray, "n_calls 2 3"]:
         """Return positions as shares of the range in the demonstrations; NaN where none is known."""
@@ -218,7 +240,6 @@ def check_loader(config: LoaderConfig, world_size: int = 1) -> None:
     ranges: dict[str, tuple[float, float]] = {
         "n_groups": (1, np.inf),
         "n_calls": (1, np.inf),
-        "gap": (1, np.inf),
         "n_decisions": (0, np.inf),
         "onset_weight": (1.0, np.inf),
         **{f"augmentation.{name}": (0.0, 1.0) for name in AugmentationConfig.__struct_fields__},

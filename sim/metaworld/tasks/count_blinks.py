@@ -8,7 +8,7 @@ import numpy as np
 
 from sim.metaworld.table import DARK, LIT, MemoryTask, Prop, Table, TouchSensor, Trial
 from sim.metaworld.tasks.parts import PAD_HALF_HEIGHT_M, SIGNAL, Place, row_of_places, show_signal
-from sim.metaworld.waypoints import Waypoint, touch
+from sim.metaworld.waypoints import REST_STEPS, Waypoint, touch
 
 _MAX_BLINKS = 4
 _ON_STEPS, _OFF_STEPS = 4, 3
@@ -76,5 +76,5 @@ class CountBlinksTrial(Trial):
         """Press, press, say so."""
         (x_m, y_m), pad = self._places
         above = Waypoint((x_m, y_m, 0.13), tolerance_m=0.02)
-        press = (above, Waypoint((x_m, y_m, 0.05)))
+        press = (above, Waypoint((x_m, y_m, 0.05), dwell_steps=REST_STEPS))
         return (*press * len(self._moments), above, *touch(*pad, 0.03))

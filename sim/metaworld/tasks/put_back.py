@@ -91,11 +91,11 @@ class PutBackTrial(Trial):
         to_x_m, to_y_m = self._places[self._answer].tolist()
         return (
             Waypoint((x_m, y_m, 0.1)),
-            Waypoint((x_m, y_m, _HALF_M), tolerance_m=0.006, dwell_steps=1),
-            Waypoint((x_m, y_m, _HALF_M), CLOSED, dwell_steps=12, tolerance_m=0.02),
+            Waypoint((x_m, y_m, _HALF_M), tolerance_m=0.009, dwell_steps=1),
+            Waypoint((x_m, y_m, _HALF_M), CLOSED, dwell_steps=6, tolerance_m=0.02),
             Waypoint((x_m, y_m, 0.12), CLOSED, tolerance_m=0.03),
             Waypoint((to_x_m, to_y_m, 0.12), CLOSED),
             Waypoint((to_x_m, to_y_m, _HALF_M + 0.005), CLOSED, dwell_steps=1),
-            Waypoint((to_x_m, to_y_m, _HALF_M + 0.005), OPEN, dwell_steps=8, tolerance_m=0.03),
+            Waypoint((to_x_m, to_y_m, _HALF_M + 0.005), OPEN, dwell_steps=4, tolerance_m=0.03),
             Waypoint((to_x_m, to_y_m, TRAVEL_HEIGHT_M), OPEN),
         )

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from policies.vla.diffusion import add_noise, ddim, signal_shares  # noqa: E402
+from policies.vla.diffusion import add_noise, clean_from_noise, ddim, signal_shares  # noqa: E402
 
 
 def test_the_signal_fades_as_a_squared_cosine() -> None:
@@ -31,8 +31,10 @@ def test_who_knows_the_noise_gets_the_actions_back(n_steps: int) -> None:
     clean = torch.rand(3, 5, 2, generator=torch.Generator().manual_seed(1)) * 1.8 - 0.9
 
     def predict(noisy: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        share = shares[time][:, None, None]
-        return (noisy - share.sqrt() * clean) / (1.0 - share).sqrt()
+        share = shares[time]
+        noise = (noisy - share[:, None, None].sqrt() * clean) / (1.0 - share[:, None, None]).sqrt()
+        torch.testing.assert_close(add_noise(clean, noise, share), noisy)
+        return clean_from_noise(noisy, noise, share)
 
     noise = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(ddim(predict, noise, shares, n_steps), clean, atol=1e-4, rtol=0.0)

@@ -135,8 +135,11 @@ def test_memory_is_learned_through_unless_it_is_cut_off() -> None:
     assert grads[1] == 0.0
 
 
-def test_actions_are_of_the_right_shape_within_bounds_and_follow_from_the_noise() -> None:
-    made, batch = policy(), TinyBatches().batch(0)
+@pytest.mark.parametrize("prediction", ["noise", "sample"])
+def test_actions_are_of_the_right_shape_within_bounds_and_follow_from_the_noise(prediction: str) -> None:
+    small = PRESETS["small"]
+    head = msgspec.structs.replace(small.head, prediction=prediction)
+    made, batch = policy(network=msgspec.structs.replace(small, head=head)), TinyBatches().batch(0)
     with torch.no_grad():
         tokens = made.encode(batch.images[:, 0], batch.words, batch.instructions, torch.zeros(2, 0))
         noise = torch.randn(2, INTERFACE.chunk_steps, 2)

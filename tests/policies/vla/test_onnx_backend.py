@@ -111,8 +111,8 @@ def test_what_cannot_be_run_is_told_in_one_line(tmp_path: Path, monkeypatch: pyt
         ConfigurationError, match=r"exported with n_denoising 10, guidance 1\.5, asked for n_denoising 4"
     ):
         open_actor(folder, ActingConfig(sampling=SamplingConfig(n_denoising=4)))
-    with pytest.raises(ConfigurationError, match="expected format_version 1, got 2"):
-        OnnxBackend(write(tmp_path / "b", format_version=2))
+    with pytest.raises(ConfigurationError, match="expected format_version 2, got 1"):
+        OnnxBackend(write(tmp_path / "b", format_version=1))
     (folder / "read.onnx").write_bytes((folder / "store.onnx").read_bytes())
     with pytest.raises(ConfigurationError, match=r"read\.onnx is damaged"):
         OnnxBackend(folder)

@@ -13,19 +13,22 @@ pytest.importorskip("onnxruntime")
 
 from embodied.errors import ConfigurationError  # noqa: E402
 from fake_policy import INTERFACE, NETWORK, record_of, words_of  # noqa: E402
+from policies.vla.action_codec import ROTATION_NAMES  # noqa: E402
 from policies.vla.backend import SamplingConfig, TorchBackend  # noqa: E402
 from policies.vla.checkpoint import save_policy, stored_tensors  # noqa: E402
-from policies.vla.config import MemoryConfig, NetworkConfig  # noqa: E402
+from policies.vla.config import MemoryConfig, NetworkConfig, RotationConfig  # noqa: E402
 from policies.vla.model import MemoryPolicy  # noqa: E402
 from policies.vla.onnx_backend import OnnxBackend  # noqa: E402
 from policies.vla.onnx_export import export_policy, greatest_difference  # noqa: E402
 
 SAMPLING = SamplingConfig(n_denoising=4, guidance=2.0)
+SIX = RotationConfig(form="roll_pitch_yaw")
 
 
 def save(folder: Path, network: NetworkConfig, felt: tuple[str, ...] = ()) -> Path:
     torch.manual_seed(0)
-    interface = msgspec.structs.replace(INTERFACE, proprioception_names=felt)
+    names = INTERFACE.action_names if network.rotations.form == "as_given" else ROTATION_NAMES
+    interface = msgspec.structs.replace(INTERFACE, proprioception_names=felt, action_names=names)
     policy = MemoryPolicy(network, interface).eval()
     with torch.no_grad():
         # A new network is zero where it ends.
@@ -47,7 +50,7 @@ def save(folder: Path, network: NetworkConfig, felt: tuple[str, ...] = ()) -> Pa
             False,
             1e-4,
         ),
-        ({"proprioception": True, "n_stacked_frames": 2}, ("a", "b"), False, 1e-4),
+        ({"proprioception": True, "n_stacked_frames": 2, "rotations": SIX}, ("a", "b"), False, 1e-3),
     ],
 )
 def test_an_exported_policy_acts_as_it_does_in_torch_from_an_empty_memory_to_a_full_one(

@@ -2,15 +2,26 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+
+from demonstrations import change, demonstration, few_words, write_demonstrations
+from fake_policy import INTERFACE, NETWORK, FakeBackend, record_of, words_of
 
 torch = pytest.importorskip("torch")
 
 from scipy.spatial.transform import Rotation  # noqa: E402
 
 from policies.vla import rotations  # noqa: E402
+from policies.vla.acting import Actor  # noqa: E402
+from policies.vla.action_codec import ActionCodec  # noqa: E402
+from policies.vla.config import RotationConfig  # noqa: E402
+from policies.vla.data.cache import open_cache  # noqa: E402
+from policies.vla.data.loaders import Loader, LoaderConfig  # noqa: E402
+from policies.vla.normaliser import Bounds  # noqa: E402
 from policies.vla.rotations import (  # noqa: E402
     ActionRotations,
     axis_angle_from_matrix,
@@ -137,3 +148,63 @@ def test_half_a_rotation_and_other_numbers_are_refused() -> None:
         ActionRotations(NAMES).encode(torch.zeros(6))
     with pytest.raises(ValueError, match="targets: expected 10 numbers each, got 7"):
         ActionRotations(NAMES).decode(torch.zeros(7))
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("form", ["axis_angle", "roll_pitch_yaw"])
+def test_the_robot_decodes_as_torch_does(form: str) -> None:
+    rotation = ActionRotations(NAMES, form, unit_rad=0.1)
+    wide = Bounds(low=(-100.0,) * 7, high=(100.0,) * 7)
+    codec = ActionCodec(NAMES, wide, RotationConfig(form=form, unit_rad=0.1))  # type: ignore[arg-type]
+    targets = 2.0 * torch.rand(50, 8, 10, generator=torch.Generator().manual_seed(5)) - 1.0
+    targets[0, 0, 3:9] = 0.0
+    expected = rotation.decode(targets)
+    expected[..., [0, 1, 2, 6]] *= 100.0
+    # Close to half a turn a rotation vector has its angle from a small number, in 32 bits.
+    np.testing.assert_allclose(codec.decode(targets.numpy()), expected, atol=2e-2)
+
+
+@pytest.mark.parametrize("form", ["axis_angle", "roll_pitch_yaw"])
+def test_what_was_demonstrated_comes_out_of_loader_and_actor(form: str, tmp_path: Path) -> None:
+    n, unit_rad = 200, 0.1
+    generator = np.random.default_rng(6)
+    actions = generator.uniform(-1.0, 1.0, (n, 7)).astype(np.float32)
+    if form == "axis_angle":
+        axes = generator.normal(size=(n, 3))
+        actions[:, 3:6] = generator.uniform(0.0, 3.0, (n, 1)) * axes / np.linalg.norm(axes, axis=1, keepdims=True)
+    else:
+        actions[:, 3:6] *= (3.1, 1.5, 3.1)
+    actions[:, 3:6] /= unit_rad
+    messages = demonstration(0, n + 1, action_names=NAMES)
+    for seq in range(n):
+        messages = change(messages, seq + 1, action=actions[seq])
+    cache = open_cache([write_demonstrations(tmp_path / "logs", messages)], tmp_path / "cache", encode=few_words)
+    config = RotationConfig(form=form, unit_rad=unit_rad)  # type: ignore[arg-type]
+    settings = LoaderConfig(n_groups=1, n_calls=n, n_decisions=0)
+    chunk_steps = INTERFACE.chunk_steps
+    given, six = (
+        Loader(
+            cache, cache.normaliser(), settings, seed=0, chunk_steps=chunk_steps, execute_steps=1, rotations=each
+        ).batch(0)
+        for each in (RotationConfig(), config)
+    )
+    assert (given.actions.shape[3], six.actions.shape[3]) == (7, 10)
+    assert torch.equal(given.weight, six.weight)
+    np.testing.assert_array_equal(six.actions[..., [0, 1, 2, 9]], given.actions[..., [0, 1, 2, 6]])
+
+    class Copying(FakeBackend):
+        def sample(self, fused: object, positions: object, noise: np.ndarray) -> np.ndarray:
+            assert noise.shape == (chunk_steps, 10)
+            return six.actions[0, self._n_answers].numpy()
+
+    record = record_of(
+        msgspec.structs.replace(NETWORK, rotations=config), msgspec.structs.replace(INTERFACE, action_names=NAMES)
+    )
+    backend = Copying(msgspec.structs.replace(record, normaliser=cache.normaliser()))
+    actor = Actor(backend, words=words_of)
+    actor.begin("go", "a")
+    low, high = (np.array(each) for each in msgspec.structs.astuple(cache.normaliser().actions))
+    for step in range(0, n - chunk_steps, chunk_steps):
+        backend._n_answers = step
+        got = actor.act([np.zeros((32, 32, 3), dtype=np.uint8)], step)
+        np.testing.assert_allclose(got, np.clip(actions[step : step + chunk_steps], low, high), atol=2e-4)

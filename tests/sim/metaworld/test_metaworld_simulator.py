@@ -135,6 +135,23 @@ class TestTable:
             simulator.load(TaskEpisode(name, seed))
             assert finish(simulator).success
 
+    @pytest.mark.parametrize(
+        ("name", "answer", "n_rests"), [("touch_order", 5, 3), ("count_blinks", 3, 5), ("put_back", 0, 2)]
+    )
+    def test_the_expert_rests_at_each_thing_that_it_goes_to(
+        self, simulator: MetaworldSimulator, name: str, answer: int, n_rests: int
+    ) -> None:
+        """Where a motion leads is told by where it ends: a touch in passing would belong to the next one."""
+        simulator.load_answer(TaskEpisode(name, 13), answer)
+        wait(simulator)
+        rests, ended = [False], False
+        while not ended:
+            action, height_m = simulator.expert_action(), simulator.measured()[2] - TABLE_HEIGHT_M
+            rests.append(bool(np.linalg.norm(action[:3]) < 0.1 and height_m < 0.1))
+            ended = simulator.step(action, PERIOD_S).ended
+        begins = [i for i in range(1, len(rests) - 1) if not rests[i - 1] and rests[i] and rests[i + 1]]
+        assert len(begins) == n_rests
+
     def test_each_answer_comes_up_as_often(self, simulator: MetaworldSimulator) -> None:
         answers = [simulator.answer_of(TaskEpisode("put_back", seed)) for seed in range(400)]
         assert np.bincount(answers).tolist() == pytest.approx([100] * 4, abs=25)

@@ -49,9 +49,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> EpisodeCache:
 
 def loader(cache: EpisodeCache, **changes: Any) -> Loader:
     given = {name: changes.pop(name) for name in LoaderConfig.__struct_fields__ if name in changes}
-    config = LoaderConfig(**{"n_groups": 3, "n_calls": 8, "gap": 3, **given})
+    config = LoaderConfig(**{"n_groups": 3, "n_calls": 8, "n_decisions": 3, "onset_weight": 1.0, **given})
     normaliser = changes.pop("normaliser", cache.normaliser())
-    return Loader(cache, normaliser, config, **{"seed": 0, "chunk_steps": 4, **changes})
+    return Loader(cache, normaliser, config, **{"seed": 0, "chunk_steps": 4, "execute_steps": 3, **changes})
 
 
 def share_of(point: np.ndarray, T_base_camera: np.ndarray) -> np.ndarray:
@@ -115,7 +115,7 @@ def test_actions_are_learned_from_a_few_calls_or_from_all(cache: EpisodeCache) -
         assert sorted(few.weight[row].tolist()) == [0.0] * 10 + [1.0] * 2
         assert (every.weight[row] > 0.0).tolist() == every.present[row].tolist()
     # Where calls are left out, it is never one that is learned from.
-    thinned = loader(cache, n_calls=3, gap=1, n_decisions=2)
+    thinned = loader(cache, n_calls=3, execute_steps=1, n_decisions=2)
     assert all((thinned.batch(step).weight.sum(dim=1) == 2.0).all() for step in range(5))
     # What they are is drawn anew each time, and nothing else hangs on it.
     assert same(few._replace(weight=every.weight), every)
@@ -181,7 +181,7 @@ def test_an_episode_of_a_stream_looks_the_same_in_all_its_windows(cache: Episode
 def test_looks_change_pictures_and_nothing_else(cache: EpisodeCache) -> None:
     plain, varied = loader(cache).batch(0), loader(cache, augmentation=LOOKS).batch(0)
     assert not torch.equal(plain.images, varied.images)
-    moved = {name: getattr(varied, name) for name in ("images", "keypoints", "has_keypoint")}
+    moved = {name: getattr(varied, name) for name in ("images", "keypoints", "has_keypoint", "view")}
     assert same(plain._replace(**moved), varied)
     colours = varied.images.float().mean(dim=(2, 3, 4))
     assert len({tuple(row[0].tolist()) for row in colours}) == 3
@@ -208,6 +208,8 @@ def test_a_keypoint_stays_with_what_is_there_in_the_picture(tmp_path: Path) -> N
         assert known.tolist() == is_inside.tolist()
         np.testing.assert_allclose(after.keypoints[0, known, 0, 0], wanted[known], atol=1e-5)
         assert not after.keypoints[0, ~known, 0, 0].any()
+        corner = after.view[0, :2].expand(int(known.sum()), 2)
+        np.testing.assert_allclose(corner + after.keypoints[0, known, 0, 0], before.keypoints[0, known, 0, 0], atol=1e-5)
         n_lost += int((after.present[0] & ~known).any())
     assert 0 < n_lost < 12
 
@@ -215,7 +217,7 @@ def test_a_keypoint_stays_with_what_is_there_in_the_picture(tmp_path: Path) -> N
 def test_frames_where_the_action_changes_most_weigh_most(tmp_path: Path) -> None:
     messages = demonstration(0, 20, intended=lambda seq: action(0) if seq < 10 else action(5))
     cache = open_cache([write_demonstrations(tmp_path / "logs", messages)], tmp_path / "cache", encode=few_words)
-    batch = loader(cache, onset_weight=5.0, gap=1, n_calls=32, n_groups=1, n_decisions=0).batch(0)
+    batch = loader(cache, onset_weight=5.0, execute_steps=1, n_calls=32, n_groups=1, n_decisions=0).batch(0)
     # Observation 10 is led to by the action taken at 9.
     assert batch.weight[0].tolist() == [1.0] * 9 + [5.0] + [1.0] * 9 + [0.0] * 13
 
