@@ -48,7 +48,7 @@ class MemoryConfig(Config):
     """Patches a side that one remembered token stands for: memory is that much coarser than what is seen."""
     n_layers: int = 1
     """Rounds of attention."""
-    n_heads: int = 4
+    n_heads: int = 2
     """Of each round: 1 as the paper's, several as MemoryVLA+."""
     rank: int = 64
     """Width of queries, keys and values over all heads; the paper's is that of the tokens."""
@@ -66,7 +66,7 @@ class HeadConfig(Config):
     n_heads: int = 4
     n_diffusion_steps: int = 100
     """Of the squared-cosine schedule."""
-    prediction: Literal["noise", "sample"] = "noise"
+    prediction: Literal["noise", "sample"] = "sample"
     """What the network tells of noisy actions: the noise in them (the paper), or the actions themselves (DP3, arXiv
     2403.03954)."""
     n_repeats: int = 2

@@ -155,7 +155,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, matters: Tensor, nothing:
         matters: (batch, n_heads, n_keys): what is added to a key's logits, whoever asks.
         nothing: (n_heads,): the logit of a key that is not among them, with a value of zero.
     """
-    if _is_acting() and query.device.type == "cpu":
+    if _is_acting() and query.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
         # The kernel behind scaled_dot_product_attention also tells how much all keys weigh, from which the share of
         # nothing follows. That has no gradient; but needs neither copies nor rows of an odd length, which are slow.
         read, log_weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(

@@ -87,41 +87,37 @@ def test_the_gate_begins_half_open_whichever_way_it_is_hung_and_add_is_the_mean(
     torch.testing.assert_close(0.5 * (by_gate + hung_otherwise), added)
 
 
-Places = tuple[torch.Tensor, torch.Tensor]
-
-
-def read_by_definition(read: MemoryReader, now: torch.Tensor, held: Entries, places: Places | None) -> torch.Tensor:
-    """Return what the only layer reads for one episode, one head after the other, before it is fused."""
+def by_definition(
+    read: MemoryReader, now: torch.Tensor, steps: torch.Tensor, held: torch.Tensor, places: tuple[torch.Tensor, ...]
+) -> torch.Tensor:
+    """Return what one episode reads, one head after the other: now and held are (n, DIM) and (n_entries, n, DIM)."""
     layer = read.layers[0]
     assert isinstance(layer, ReadLayer)
-    values = held.tokens[0][held.present[0]]
-    keys, shape = values, values.shape[:2]
-    seen = values if places is None else values + places[1]
-    values = seen
+    keys, values, weighed = held, held, held
+    if places:
+        values = weighed = held + places[1]
     if isinstance(read.step_encoder, StepEncoder):
-        sinusoid = read.step_encoder.sinusoid(held.steps[0][held.present[0]])
-        keys = keys + read.step_encoder(sinusoid)[:, None]
-        seen = torch.cat([seen, sinusoid[:, None].expand(*shape, -1)], dim=-1)
-    query, key, value = layer.query(now), layer.key(keys), layer.value(values).flatten(0, 1)
-    if places is not None:
+        sinusoid = read.step_encoder.sinusoid(steps)
+        keys = held + read.step_encoder(sinusoid)[:, None]
+        weighed = torch.cat([values, sinusoid[:, None].expand(*held.shape[:2], -1)], dim=-1)
+    query, key, value, matters = layer.query(now), layer.key(keys), layer.value(values), layer.salience(weighed)
+    if places:
         query, key = query + layer.place_query(places[0]), key + layer.place_key(places[1])
-    matters = layer.salience(seen).flatten(0, 1)
-    parts = []
+    heads = []
     for head, scale in enumerate(layer.log_scale.exp().flatten()):
-        q, k, v = (part.unflatten(-1, (layer._n_heads, -1))[..., head, :] for part in (query, key.flatten(0, 1), value))
-        q, k = (part / (part.square().sum(-1, keepdim=True) + part.shape[-1] / 3.0).sqrt() for part in (q, k))
-        logits = torch.cat([scale * q @ k.T + matters[:, head], (scale * layer.nothing[head]).expand(len(q), 1)], dim=1)
-        shares = logits.softmax(dim=1)[:, :-1]
-        parts.append(torch.cat([shares @ v, shares.sum(dim=1, keepdim=True)], dim=1))
-    x = layer.norm_read(now + layer.out(torch.cat(parts, dim=1)))
-    result: torch.Tensor = layer.norm(x + layer.feed(x))
-    return result
+        q, k, v = (each.flatten(0, -2).unflatten(-1, (layer._n_heads, -1))[:, head] for each in (query, key, value))
+        q, k = (each / (each.square().sum(dim=1, keepdim=True) + each.shape[1] / 3.0).sqrt() for each in (q, k))
+        nothing = (scale * layer.nothing[head]).expand(len(q), 1)
+        shares = torch.cat([scale * q @ k.T + matters[..., head].flatten(), nothing], dim=1).softmax(dim=1)[:, :-1]
+        heads += [shares @ v, shares.sum(dim=1, keepdim=True)]
+    x = layer.norm_read(now + layer.out(torch.cat(heads, dim=1)))
+    return 0.5 * (now + layer.norm(x + layer.feed(x)))
 
 
 @pytest.mark.parametrize("step_encoding", [True, False])
 @pytest.mark.parametrize("has_places", [True, False])
 @pytest.mark.parametrize("present", [((1, 1), (1, 1)), ((1, 1), (0, 1)), ((0, 0), (1, 0)), ((), ())])
-def test_it_reads_by_its_definition_and_alike_while_learning_and_while_acting(
+def test_it_reads_by_its_definition_and_the_same_with_and_without_gradients(
     present: tuple[tuple[int, ...], ...], has_places: bool, step_encoding: bool
 ) -> None:
     torch.manual_seed(0)
@@ -134,20 +130,19 @@ def test_it_reads_by_its_definition_and_alike_while_learning_and_while_acting(
     now, stored, steps = torch.randn(2, 12, DIM), torch.randn(2, 3, DIM), torch.tensor([9.0, 10.0])
     places = (torch.randn(12, DIM), torch.randn(3, DIM)) if has_places else None
     expected = []
-    for row, step, raw, each, is_there in zip(now, steps, stored, held.tokens, there):
-        full = Entries(held.steps[len(expected)][None], each[None], is_there[None])
-        if not is_there.any():
-            full = Entries(step[None, None], raw[None, None], torch.ones(1, 1, dtype=torch.bool))
-        expected.append(0.5 * (row + read_by_definition(read, row, full, places)))
-    learning = read(now, steps, held, stored, places)
+    for row in range(2):
+        of_entries, tokens = held.steps[row, there[row]], held.tokens[row, there[row]]
+        if not len(tokens):
+            of_entries, tokens = steps[row, None], stored[row, None]
+        expected.append(by_definition(read, now[row], of_entries, tokens, places or ()))
+    with_gradients = read(now, steps, held, stored, places)
     with torch.inference_mode():
-        acting = read(now, steps, held, stored, places)
-    torch.testing.assert_close(learning, torch.stack(expected), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(acting, learning.detach(), atol=1e-5, rtol=1e-5)
-    weight = torch.randn_like(learning)
-    wanted = torch.autograd.grad((weight * torch.stack(expected)).sum(), list(read.parameters()), allow_unused=True)
-    got = torch.autograd.grad((weight * learning).sum(), list(read.parameters()), allow_unused=True)
-    for one, other in zip(got, wanted, strict=True):
-        assert (one is None) == (other is None)
-        if one is not None and other is not None:
-            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+        without = read(now, steps, held, stored, places)
+    torch.testing.assert_close(with_gradients, torch.stack(expected), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(without, with_gradients.detach(), atol=1e-5, rtol=1e-5)
+    weight = torch.randn_like(without)
+    got, wanted = (
+        torch.autograd.grad((weight * each).sum(), list(read.parameters()))
+        for each in (with_gradients, torch.stack(expected))
+    )
+    torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)

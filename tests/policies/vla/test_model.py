@@ -143,7 +143,9 @@ def test_actions_are_of_the_right_shape_within_bounds_and_follow_from_the_noise(
     with torch.no_grad():
         tokens = made.encode(batch.images[:, 0], batch.words, batch.instructions, torch.zeros(2, 0))
         noise = torch.randn(2, INTERFACE.chunk_steps, 2)
-        actions = [made.sample(tokens, made.locate(batch.images[:, 0]), noise, 5, guidance) for guidance in (1.0, 1.0, 3.0)]
+        actions = [
+            made.sample(tokens, made.locate(batch.images[:, 0]), noise, 5, guidance) for guidance in (1.0, 1.0, 3.0)
+        ]
     assert actions[0].shape == noise.shape
     assert float(actions[0].abs().max()) <= 1.0
     assert torch.equal(actions[0], actions[1])

@@ -209,7 +209,9 @@ def test_a_keypoint_stays_with_what_is_there_in_the_picture(tmp_path: Path) -> N
         np.testing.assert_allclose(after.keypoints[0, known, 0, 0], wanted[known], atol=1e-5)
         assert not after.keypoints[0, ~known, 0, 0].any()
         corner = after.view[0, :2].expand(int(known.sum()), 2)
-        np.testing.assert_allclose(corner + after.keypoints[0, known, 0, 0], before.keypoints[0, known, 0, 0], atol=1e-5)
+        np.testing.assert_allclose(
+            corner + after.keypoints[0, known, 0, 0], before.keypoints[0, known, 0, 0], atol=1e-5
+        )
         n_lost += int((after.present[0] & ~known).any())
     assert 0 < n_lost < 12
 
