@@ -180,7 +180,7 @@ class TorchBackend:
 
     def _entries(self, stream: StoredStream) -> Any:
         present = np.ones(len(stream.steps), dtype=bool)
-        parts = (stream.steps.astype(np.float32), stream.tokens.astype(np.float32), present)
+        parts = (stream.steps.astype(np.float32), stream.tokens.astype(np.float32, copy=False), present)
         return self._entries_type(*(self._tensor(part) for part in parts))
 
 
