@@ -12,6 +12,8 @@ from sim.metaworld.waypoints import CLOSED, OPEN, TRAVEL_HEIGHT_M, Waypoint
 
 _N_PLACES = 4
 _HALF_M = 0.02
+_GRASP_M = 0.01
+"""Height of the tool: low enough that fingers which are pushed up while they close still hold the block."""
 _MARK_HALF_HEIGHT_M = 0.002
 _MIDDLE_M: Place = (0.56, 0.0)
 _SLIDE_STEPS = 10
@@ -91,8 +93,8 @@ class PutBackTrial(Trial):
         to_x_m, to_y_m = self._places[self._answer].tolist()
         return (
             Waypoint((x_m, y_m, 0.1)),
-            Waypoint((x_m, y_m, _HALF_M), tolerance_m=0.009, dwell_steps=1),
-            Waypoint((x_m, y_m, _HALF_M), CLOSED, dwell_steps=6, tolerance_m=0.02),
+            Waypoint((x_m, y_m, _GRASP_M), tolerance_m=0.009, dwell_steps=1),
+            Waypoint((x_m, y_m, _GRASP_M), CLOSED, dwell_steps=6, tolerance_m=0.02),
             Waypoint((x_m, y_m, 0.12), CLOSED, tolerance_m=0.03),
             Waypoint((to_x_m, to_y_m, 0.12), CLOSED),
             Waypoint((to_x_m, to_y_m, _HALF_M + 0.005), CLOSED, dwell_steps=1),
